@@ -1,0 +1,72 @@
+"""The project's sessions. `nox -s demo` shows what it does, `nox -s tests` proves it; `nox -l` lists the rest.
+
+Each session makes an environment of its own below `.nox/`, with the exact versions of `constraints.txt`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+DEMO = Path("demo-report")
+
+
+def install(session: nox.Session, extras: str) -> None:
+    """Installs the project with some of its extras, at the pinned versions."""
+    session.install("--quiet", "-e", f".[{extras}]", "-c", "constraints.txt")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Grade a class of five, train their MiniGPTs, and leave the reports in demo-report/."""
+    install(session, "instructor")
+    shutil.rmtree(DEMO, ignore_errors=True)
+    session.run("python", "solutions/demo/make_class.py", str(DEMO / "submissions"))
+    session.run(
+        "minigpt", "grade", str(DEMO / "submissions"), "--out", str(DEMO), "--assignment", "04_attention",
+        "--jobs", "2", "--seed", "1234", *session.posargs,
+    )  # fmt: skip
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the project's own tests."""
+    install(session, "instructor,dev")
+    session.run("pytest", *(session.posargs or ["tests"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    session.install("--quiet", "ruff", "-c", "constraints.txt")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly, with mypy."""
+    install(session, "instructor,dev")
+    session.run("mypy")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build the students' repository in dist/student, checked for leaks."""
+    install(session, "instructor")
+    target = Path(session.posargs[0] if session.posargs else "dist/student")
+    if target == Path("dist/student"):
+        shutil.rmtree(target, ignore_errors=True)
+    session.run("minigpt", "release", "--target", "student", "--to", str(target))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Time the grading of one submission, training aside."""
+    install(session, "instructor")
+    session.run("python", "benchmarks/grading.py", *session.posargs)
