@@ -1,0 +1,82 @@
+"""A corpus: text to train on, text to validate on, and the best loss that any model can have on it.
+
+    load("stories")             built in, no download
+    load_file("my_book.txt")    a text file of your own
+
+What it does not handle: tokens (a corpus is characters), files too big for memory, encodings other than UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from . import entropy, stories
+from .grammar import alphabet
+
+TRAIN_SEED, VALIDATION_SEED = 1, 2
+TRAIN_CHARACTERS, VALIDATION_CHARACTERS = 1_000_000, 100_000
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Two texts and what is known about them.
+
+    `floor` is in nats per character, and None where nobody knows it. `alphabet` has every character, in order.
+    """
+
+    name: str
+    train: str = field(repr=False)
+    validation: str = field(repr=False)
+    floor: float | None
+    alphabet: str
+
+
+def load(name: str) -> Corpus:
+    """A built-in corpus. The same text on every machine.
+
+    >>> load("stories").train[:13]
+    'Leo the snail'
+    """
+    if name not in BUILT_IN:
+        raise ValueError(f"there is no corpus {name!r}; built in: {', '.join(sorted(BUILT_IN))}")
+    return BUILT_IN[name]()
+
+
+def load_file(path: str | Path) -> Corpus:
+    """A corpus from a UTF-8 text file: the last tenth of its characters is for validation, the rest for training."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no text file {str(path)!r}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{str(path)!r} is not UTF-8 text (byte {error.start}); save it as UTF-8 and try again"
+        ) from error
+    held_out = len(text) // 10
+    if not held_out:
+        raise ValueError(f"{str(path)!r} has {len(text)} characters; a corpus needs 10 or more")
+    characters = "".join(sorted(set(text)))
+    return Corpus(path.stem, text[:-held_out], text[-held_out:], floor=None, alphabet=characters)
+
+
+@lru_cache(maxsize=1)
+def _stories() -> Corpus:
+    """Training and validation stories are drawn alike, and none is thrown away, so the floor holds for both.
+
+    None occurs in both either. The chance of any repeat is below
+    training stories * validation stories * entropy.repeat_probability(STORY), less than one in a million.
+    """
+    return Corpus(
+        name="stories",
+        train=stories.write_stories(TRAIN_SEED, TRAIN_CHARACTERS),
+        validation=stories.write_stories(VALIDATION_SEED, VALIDATION_CHARACTERS),
+        floor=entropy.floor(),
+        alphabet=alphabet(stories.STORY),
+    )
+
+
+BUILT_IN: dict[str, Callable[[], Corpus]] = {"stories": _stories}
