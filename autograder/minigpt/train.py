@@ -1,0 +1,267 @@
+"""Training a MiniGPT: text in, losses and a model out.
+
+Everything that does the work is a part. Nothing here prints, draws or writes a file, so it runs in a sandbox as well;
+`run.py` adds the progress bar, the checkpoints and the loss curve.
+
+    result = train_model(text, validation, PRESETS["tiny"], library_parts())      # about 15 seconds
+    result.losses[0], result.validation[-1]
+
+One process, one device, float32.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from .config import GPTConfig
+from .library import stories_vocabulary
+from .model import build_model
+from .parts import Parts
+
+if TYPE_CHECKING:
+    from .protocols import Batch, Ids, Tokenizer
+
+TokenizerKind = Literal["char", "bpe"]
+OnStep = Callable[[int, float, float], object]
+OnValidation = Callable[[int, float], object]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained.
+
+    - `steps`, `batch_size`, `accumulate`: updates, windows per batch, batches per update.
+    - `max_lr`, `min_lr`, `warmup_steps`: the learning rate's schedule; it ends with the last step.
+    - `weight_decay`, `betas`, `eps`, `max_norm`: for the optimizer and for clipping.
+    - `eval_every`, `eval_windows`: the validation loss is taken before the first step, every so many steps and after
+      the last, over that many windows spread evenly over the validation text.
+    - `tokenizer`: `char`, or `bpe` for the byte pairs that ship with the project.
+    - `val_fraction`: how much of the text is for validation, where no validation text is given.
+    - `seed`: decides weights, batches and dropout.
+    """
+
+    steps: int = 1000
+    batch_size: int = 16
+    accumulate: int = 1
+    max_lr: float = 1e-3
+    min_lr: float = 1e-4
+    warmup_steps: int = 50
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
+    max_norm: float = 1.0
+    eval_every: int = 250
+    eval_windows: int = 64
+    tokenizer: TokenizerKind = "char"
+    val_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON has no tuples
+        for name in ("batch_size", "accumulate", "eval_every", "eval_windows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.warmup_steps <= self.steps:
+            raise ValueError(f"warmup_steps must be from 0 to steps, got {self.warmup_steps} and steps={self.steps}")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed must be from 0 to 2**31 - 1, got {self.seed}")
+        if self.tokenizer not in ("char", "bpe"):
+            raise ValueError(f"tokenizer must be char or bpe, got {self.tokenizer!r}")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model's fields, all but `vocab_size`, and how to train it."""
+
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: TrainConfig = field(default_factory=TrainConfig)
+
+    def config(self, vocab_size: int) -> GPTConfig:
+        return GPTConfig(vocab_size=vocab_size, **self.model)
+
+
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        model={"context_length": 128, "d_model": 64, "n_layers": 2, "n_heads": 4, "positions": "rope"},
+        training=TrainConfig(
+            steps=1200, batch_size=8, max_lr=1e-2, min_lr=1e-4, warmup_steps=30, eval_every=200, eval_windows=32
+        ),
+    ),
+    "small": Preset(
+        model={"context_length": 256, "d_model": 96, "n_layers": 3, "n_heads": 4, "positions": "rope"},
+        training=TrainConfig(
+            steps=1200, batch_size=8, max_lr=6e-3, min_lr=1e-4, warmup_steps=50, eval_every=100, eval_windows=64
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gives.
+
+    `losses` has one training loss per step, `validation` pairs of steps done and loss, both in nats per token.
+    """
+
+    losses: list[float]
+    validation: list[tuple[int, float]]
+    seconds: float
+    tokens_per_second: float
+    model: nn.Module
+    tokenizer: Tokenizer
+    config: GPTConfig
+
+
+@dataclass(frozen=True)
+class Session:
+    """All that a run works on. `train_ids` and `validation_ids` are one-dimensional."""
+
+    tokenizer: Tokenizer
+    train_ids: Ids
+    validation_ids: Ids
+    config: GPTConfig
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def train_model(
+    text_train: str,
+    text_validation: str | None,
+    preset: Preset,
+    parts: Parts,
+    *,
+    device: str = "cpu",
+    on_step: OnStep | None = None,
+) -> TrainResult:
+    """Train a fresh model on a text. Without a validation text, the tail of the text is kept for it.
+
+    `on_step(step, loss, lr)` is called after each update; an exception from it ends the training and comes through.
+    """
+    session = start_session(text_train, text_validation, preset, parts, device=device)
+    return run_steps(session, preset.training, parts, on_step=on_step)
+
+
+def start_session(
+    text_train: str, text_validation: str | None, preset: Preset, parts: Parts, *, device: str = "cpu"
+) -> Session:
+    """Tokenizer, ids, model and optimizer for a run, from the preset's seed."""
+    training = preset.training
+    text_train = parts.normalize_text(text_train)
+    text_validation = None if text_validation is None else parts.normalize_text(text_validation)
+    tokenizer = make_tokenizer(training.tokenizer, text_train + (text_validation or ""), parts)
+    config = preset.config(tokenizer.vocab_size)
+    train_ids: Ids = torch.tensor(tokenizer.encode(text_train), dtype=torch.int64)
+    if text_validation is None:
+        train_ids, validation_ids = parts.train_val_split(train_ids, training.val_fraction)
+    else:
+        validation_ids = torch.tensor(tokenizer.encode(text_validation), dtype=torch.int64)
+    for name, ids in (("training", train_ids), ("validation", validation_ids)):
+        if len(ids) < config.context_length + 1:
+            raise ValueError(
+                f"the {name} text has {len(ids)} tokens, and a context_length of {config.context_length} "
+                f"needs at least {config.context_length + 1}: use a longer text or a shorter context"
+            )
+    torch.manual_seed(training.seed)
+    model = build_model(config, parts).to(device)
+    optimizer = parts.AdamW(
+        model.parameters(),
+        lr=training.max_lr,
+        betas=training.betas,
+        eps=training.eps,
+        weight_decay=training.weight_decay,
+    )
+    return Session(tokenizer, train_ids, validation_ids, config, model, optimizer)
+
+
+def make_tokenizer(kind: TokenizerKind, text: str, parts: Parts) -> Tokenizer:
+    """A tokenizer for a text: its characters, or the byte pairs that ship with the project."""
+    if kind == "bpe":
+        vocab, merges = stories_vocabulary()
+        return parts.BPETokenizer(vocab, merges)
+    return parts.CharTokenizer.from_text(text)
+
+
+def run_steps(
+    session: Session,
+    training: TrainConfig,
+    parts: Parts,
+    *,
+    start: int = 0,
+    on_step: OnStep | None = None,
+    on_validation: OnValidation | None = None,
+) -> TrainResult:
+    """The steps from `start` to the end. A batch depends on the seed and its number alone, so a run can go on."""
+    batches = validation_batches(session, training, parts)
+    validation: list[tuple[int, float]] = []
+
+    def validate(steps_done: int) -> None:
+        validation.append((steps_done, parts.estimate_loss(session.model, batches)))
+        if on_validation is not None:
+            on_validation(*validation[-1])
+
+    def after_step(step: int, loss: float, lr: float) -> None:
+        if (step + 1) % training.eval_every == 0 or step + 1 == training.steps:
+            validate(step + 1)
+        if on_step is not None:
+            on_step(step, loss, lr)
+
+    if start == 0:
+        validate(0)
+    began = time.perf_counter()
+    losses = parts.train(
+        session.model,
+        session.optimizer,
+        batch_source(session, training, parts, start),
+        steps=training.steps - start,
+        schedule=partial(
+            parts.cosine_schedule,
+            max_lr=training.max_lr,
+            min_lr=training.min_lr,
+            warmup_steps=training.warmup_steps,
+            total_steps=max(training.steps, 1),
+        ),
+        accumulate=training.accumulate,
+        max_norm=training.max_norm,
+        start=start,
+        on_step=after_step,
+    )
+    seconds = time.perf_counter() - began
+    tokens = len(losses) * training.accumulate * training.batch_size * session.config.context_length
+    return TrainResult(losses, validation, seconds, tokens / seconds, session.model, session.tokenizer, session.config)
+
+
+def batch_source(session: Session, training: TrainConfig, parts: Parts, start: int) -> Callable[[], Batch]:
+    """`next_batch` for `parts.train`, beginning with step `start`."""
+    device = str(next(session.model.parameters()).device)
+    number = start * training.accumulate
+
+    def next_batch() -> Batch:
+        nonlocal number
+        generator = torch.Generator().manual_seed((training.seed << 32) + number)
+        number += 1
+        return parts.get_batch(
+            session.train_ids,
+            training.batch_size,
+            session.config.context_length,
+            generator=generator,
+            device=device,
+        )
+
+    return next_batch
+
+
+def validation_batches(session: Session, training: TrainConfig, parts: Parts) -> list[Batch]:
+    """At most `eval_windows` windows, spread evenly over the validation text, in batches."""
+    block = session.config.context_length
+    device = next(session.model.parameters()).device
+    stride = max(block, (len(session.validation_ids) - 1) // training.eval_windows)
+    x, y = parts.sliding_windows(session.validation_ids, block, stride)
+    x, y = x[: training.eval_windows].to(device), y[: training.eval_windows].to(device)
+    return list(zip(*(torch.split(part, training.batch_size) for part in (x, y)), strict=True))
