@@ -1,0 +1,154 @@
+"""Reads what a course is made of: its folders and each assignment's `assignment.toml`.
+
+    course = Course.find()                      # the nearest folder upwards with an `assignments/` in it
+    course.assignment("04_attention").manifest.tasks[0].id      # "softmax"
+
+Does not know points (they belong to tests, see `suite.py`) and never imports an assignment's code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*\.py")
+
+
+class CourseError(ValueError):
+    """Something about the course's own files, or about how it was called, is wrong."""
+
+
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[task]]` of a manifest."""
+
+    id: str
+    title: str
+    symbols: tuple[str, ...]
+    part: str | None = None
+    forbids: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of an `assignment.toml`."""
+
+    title: str
+    module: str
+    tasks: tuple[Task, ...] = msgspec.field(name="task")
+    files: tuple[str, ...] = ()
+
+    def task(self, task_id: str) -> Task:
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        known = ", ".join(task.id for task in self.tasks)
+        raise CourseError(f"there is no task {task_id!r}; this assignment has: {known}")
+
+    def owner(self, symbol: str) -> Task | None:
+        """The task that a top-level name belongs to, or None for a helper of the student's own."""
+        return next((task for task in self.tasks if symbol in task.symbols), None)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where an assignment's files are. The hidden ones exist only in the instructor's repository."""
+
+    name: str
+    folder: Path
+    solution_folder: Path
+    manifest: Manifest
+
+    @property
+    def stem(self) -> str:
+        return self.manifest.module.removesuffix(".py")
+
+    @property
+    def stub(self) -> Path:
+        return self.folder / self.manifest.module
+
+    @property
+    def visible_tests(self) -> Path:
+        return self.folder / f"test_{self.stem}.py"
+
+    @property
+    def reference(self) -> Path:
+        return self.solution_folder / self.manifest.module
+
+    @property
+    def hidden_tests(self) -> Path:
+        return self.solution_folder / f"test_{self.stem}_hidden.py"
+
+
+@dataclass(frozen=True)
+class Course:
+    """A folder with `assignments/` in it, and in the instructor's copy `solutions/` as well."""
+
+    root: Path
+
+    @staticmethod
+    def find(start: Path | None = None) -> Course:
+        """The nearest folder at or above `start` that holds a course."""
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if any((folder / "assignments").glob("*/assignment.toml")):
+                return Course(folder)
+        raise CourseError(
+            f"{start} is not inside a course: neither it nor a folder above it has assignments/*/assignment.toml. "
+            "Change to the repository's folder, or name it with --course."
+        )
+
+    def assignments(self) -> list[Assignment]:
+        manifests = sorted((self.root / "assignments").glob("*/assignment.toml"))
+        found = [self._load(path) for path in manifests]
+        _refuse_repeated_tasks(found)
+        return found
+
+    def assignment(self, name: str) -> Assignment:
+        """By its folder's name, or by the part behind the number: "04_attention", "attention"."""
+        found = self.assignments()
+        for assignment in found:
+            if name in (assignment.name, assignment.name.partition("_")[2]):
+                return assignment
+        known = ", ".join(assignment.name for assignment in found)
+        raise CourseError(f"there is no assignment {name!r}; this course has: {known}")
+
+    def _load(self, path: Path) -> Assignment:
+        name = path.parent.name
+        return Assignment(name, path.parent, self.root / "solutions" / name, read_manifest(path))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads and checks an `assignment.toml`; every fault is a `CourseError` that names the file."""
+    try:
+        manifest = msgspec.toml.decode(path.read_bytes(), type=Manifest)
+    except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
+        raise CourseError(f"{path}: {error}") from error
+    if not MODULE_NAME.fullmatch(manifest.module):
+        raise CourseError(f"{path}: module = {manifest.module!r} is not a plain file name such as 'attention.py'")
+    if not manifest.tasks:
+        raise CourseError(f"{path}: there is no [[task]]")
+    for task in manifest.tasks:
+        if not task.symbols:
+            raise CourseError(f"{path}: task {task.id!r} names no symbols")
+    owned = [symbol for task in manifest.tasks for symbol in task.symbols]
+    for symbol in owned:
+        if owned.count(symbol) > 1:
+            raise CourseError(f"{path}: {symbol!r} belongs to more than one task")
+    for name in manifest.files:
+        if Path(name).name != name or name.startswith("."):
+            raise CourseError(f"{path}: files may hold plain file names only, not {name!r}")
+    return manifest
+
+
+def _refuse_repeated_tasks(assignments: list[Assignment]) -> None:
+    seen: dict[str, str] = {}
+    for assignment in assignments:
+        for task in assignment.manifest.tasks:
+            if task.id in seen:
+                raise CourseError(
+                    f"{assignment.folder / 'assignment.toml'}: task id {task.id!r} is taken by {seen[task.id]}"
+                )
+            seen[task.id] = assignment.name

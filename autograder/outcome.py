@@ -1,0 +1,58 @@
+"""What can become of a test, and the exceptions that say so.
+
+A student's own exceptions cross the boundary as built-in ones (`ValueError` and so on). Those below are the grader's
+words for the rest. They derive from `Exception` alone, so no `pytest.raises(ValueError)` can take one for a student's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory"]
+STATUSES: tuple[Status, ...] = ("passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory")
+
+
+class Fault(Exception):
+    """The student's side did not come to an ordinary end; `status` is what the test gets."""
+
+    status: Status = "failed"
+
+
+class ImportFailed(Fault):
+    """The module cannot be imported."""
+
+    @staticmethod
+    def from_exception(error: BaseException, path: Path) -> ImportFailed:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        return ImportFailed(f"{path.name} cannot be imported: {type(error).__name__}: {text}{line}")
+
+
+class Forbidden(Fault):
+    """A call, or an import, that the task does not allow."""
+
+    status: Status = "forbidden"
+
+    def __init__(self, what: str, line: int | None = None) -> None:
+        self.what = what
+        place = f" (line {line})" if line else ""
+        super().__init__(f"{what} may not be used in this task{place}: write it yourself")
+
+
+class TimedOut(Fault):
+    status: Status = "timeout"
+
+
+class Crashed(Fault):
+    """The process died, or broke the protocol."""
+
+    status: Status = "crashed"
+
+
+class OutOfMemory(Fault):
+    status: Status = "memory"
+
+
+class GraderFault(Exception):
+    """The grader's own failure: never a student's zero."""
