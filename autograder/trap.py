@@ -1,0 +1,113 @@
+"""Catches forbidden calls as they happen, whatever alias they were reached by.
+
+While a trap is set, each forbidden name is replaced by a function that looks who calls: called from the student's code
+for the task under test it raises; called from anywhere else, such as a library part, it does what it always did.
+
+Does not see: torch operators reached through private doors (`torch.ops`, `torch._C`; manifests forbid those by name),
+or a student who takes the trap apart. `docs/security.md` says what that is worth.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from types import FrameType, ModuleType
+from typing import Any
+
+import torch
+
+from autograder.forbidden import Rules
+
+TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
+OWN_FOLDER = os.path.dirname(__file__) + os.sep
+
+
+class ForbiddenCall(BaseException):
+    """Raised in the student's code. Not an `Exception`, so that `except Exception` does not swallow it."""
+
+    def __init__(self, what: str, line: int) -> None:
+        super().__init__(what)
+        self.what = what
+        self.line = line
+
+
+class Trap:
+    """Set for one test of one task; `tripped` remembers what was called, also where the exception was swallowed."""
+
+    def __init__(self, rules: Rules, task: str, student_file: str) -> None:
+        self.tripped: ForbiddenCall | None = None
+        self._rules = rules
+        self._task = task
+        self._student_file = student_file
+        self._originals: list[tuple[Any, str, Any]] = []
+
+    def set(self) -> None:
+        for dotted in self._rules.forbids.get(self._task, ()):
+            owner, name = _owner(dotted)
+            original = getattr(owner, name, None) if owner is not None else None
+            if isinstance(original, type):
+                owner, name, original = original, "__init__", original.__init__  # type: ignore[misc]
+            if owner is None or not callable(original):
+                continue  # a package such as torch.ops: the source check alone looks for it
+            self._originals.append((owner, name, vars(owner).get(name, _ABSENT)))
+            setattr(owner, name, self._guarded(dotted, original))
+
+    def release(self) -> None:
+        while self._originals:
+            owner, name, original = self._originals.pop()
+            if original is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+
+    def _guarded(self, dotted: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def guarded(*arguments: Any, **keywords: Any) -> Any:
+            frame = _caller(sys._getframe(1))
+            if frame is not None and self._is_forbidden_from(frame):
+                self.tripped = self.tripped or ForbiddenCall(dotted, frame.f_lineno)
+                raise self.tripped
+            return original(*arguments, **keywords)
+
+        return guarded
+
+    def _is_forbidden_from(self, frame: FrameType) -> bool:
+        """The innermost of the student's symbols on the stack decides which task the call belongs to."""
+        if frame.f_code.co_filename.startswith(OWN_FOLDER):
+            return False  # a library part, or the harness
+        from_student = False
+        walk: FrameType | None = frame
+        while walk is not None:
+            if walk.f_code.co_filename == self._student_file:
+                from_student = True
+                owner = self._rules.owner.get(walk.f_code.co_qualname.partition(".")[0])
+                if owner is not None:
+                    return owner == self._task
+            walk = walk.f_back
+        return from_student
+
+
+def _caller(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame that is not torch's own: `F.softmax` calls `Tensor.softmax` in turn."""
+    while frame is not None and frame.f_code.co_filename.startswith(TORCH_FOLDER):
+        frame = frame.f_back
+    return frame
+
+
+_ABSENT = object()
+
+
+def _owner(dotted: str) -> tuple[Any, str]:
+    """The module or class that holds the last name of a dotted path; (None, name) where there is none."""
+    path, _, name = dotted.rpartition(".")
+    try:
+        return importlib.import_module(path), name
+    except ModuleNotFoundError:
+        module_path, _, class_name = path.rpartition(".")
+        if not module_path:
+            return None, name
+        module: ModuleType = importlib.import_module(module_path)
+        return getattr(module, class_name, None), name
