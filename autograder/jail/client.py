@@ -1,0 +1,364 @@
+"""The trusted side of the boundary: starts jails, and gives tests a `student` that is not there.
+
+    with Jail("landlock", Limits()) as jail:
+        submission = jail.submission(manifest, {"attention.py": source})
+        student = submission.begin(case, torch_seed)
+        student.softmax(torch.zeros(2, 3), dim=-1)          # runs in the jail; a plain tensor comes back
+        fault = submission.end()
+
+What comes back is checked: the reply to this very question, plain values only, in time. Anything else ends the worker
+and costs the test that was running; the next test gets a new worker.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from autograder.forbidden import Rules, Violation
+from autograder.jail import wire
+from autograder.jail.isolation import Limits, Tier, bwrap_command, clean_environment, readable_paths, seccomp_program
+from autograder.jail.wire import Handle
+from autograder.manifest import Manifest
+from autograder.outcome import Crashed, Fault, Forbidden, GraderFault, ImportFailed, OutOfMemory, TimedOut
+from autograder.plugin import Case
+from autograder.symbols import check_symbol
+
+MODULE, LIBRARY = Handle(0), Handle(1)
+START_SECONDS = 120.0
+IMPORT_SECONDS = 10.0
+
+
+class StudentStopped(Fault):
+    """The code asked the interpreter to stop, or raised something that is no `Exception`."""
+
+
+class NotPlain(Fault):
+    """What came back cannot cross the boundary, such as a tensor of complex numbers."""
+
+
+class Jail:
+    """A running zygote. One submission at a time."""
+
+    def __init__(self, tier: Tier, limits: Limits | None = None, *, training: bool = False) -> None:
+        """`training`: load what an optimizer needs as well, once for all workers; takes a few seconds."""
+        self.tier = tier
+        self._folder = tempfile.mkdtemp(prefix="minigpt-jail-")
+        os.chmod(self._folder, 0o711)  # the zygote's user must reach the workers' folders in it, and list nothing
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-I", "-m", "autograder.jail.zygote", str(theirs.fileno())]
+        if tier == "bwrap":
+            command = [*bwrap_command(), *command]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=clean_environment(),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+        self._start(tier, limits or Limits(), training)
+
+    def _start(self, tier: Tier, limits: Limits, training: bool) -> None:
+        settings = {
+            "tier": tier,
+            "training": training,
+            "limits": asdict(limits),
+            "readable": readable_paths(),
+            "filter": b"" if tier == "none" else seccomp_program(),
+            "folder": "/tmp" if tier == "bwrap" else self._folder,
+        }
+        try:
+            wire.send(self._control, settings)
+            wire.receive(self._control, time.monotonic() + START_SECONDS)
+        except (OSError, EOFError, wire.WireError) as error:
+            self.close()
+            raise GraderFault(f"the jail did not start ({type(error).__name__}: {error})") from error
+
+    def fork(self) -> socket.socket:
+        """A fresh worker; the worker before it is gone."""
+        ours, theirs = socket.socketpair()
+        try:
+            data = wire.encode({"op": "fork"})
+            self._control.settimeout(START_SECONDS)
+            socket.send_fds(self._control, [wire.LENGTH.pack(len(data)) + data], [theirs.fileno()])
+            wire.receive(self._control, time.monotonic() + START_SECONDS)
+        except (OSError, EOFError, wire.WireError) as error:
+            ours.close()
+            raise GraderFault(f"the jail is gone ({type(error).__name__}: {error})") from error
+        finally:
+            theirs.close()
+        return ours
+
+    def kill(self, grace: float = 0.0) -> dict[str, Any]:
+        """Ends the worker and tells how it ended: `{"signal": 9, "exit": 0}`; zeros where it was still running."""
+        try:
+            wire.send(self._control, {"op": "kill", "grace": grace})
+            ended: dict[str, Any] = wire.receive(self._control, time.monotonic() + START_SECONDS)
+        except (OSError, EOFError, wire.WireError) as error:
+            raise GraderFault(f"the jail is gone ({type(error).__name__}: {error})") from error
+        return ended
+
+    def submission(self, manifest: Manifest, files: Mapping[str, bytes]) -> Submission:
+        return Submission(self, manifest, dict(files))
+
+    def close(self) -> None:
+        """Ends the zygote, its worker and its folder."""
+        self._control.close()  # the zygote sees the end, kills its worker and goes
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Jail:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Submission:
+    """A student's module in a jail: a `Backend` for the plugin.
+
+    The worker is forked when the first test begins, and again after a test that ended it.
+    """
+
+    def __init__(self, jail: Jail, manifest: Manifest, files: dict[str, bytes]) -> None:
+        self._jail = jail
+        self._manifest = manifest
+        self._files = files
+        self._rules = Rules.of(manifest)
+        self._connection: socket.socket | None = None
+        self._deadline = 0.0
+        self._violations: list[Violation] | None = None
+        self._kinds: dict[str, str] = {}
+        self._broken: Fault | None = None  # the module cannot even be imported
+        self._fault: Fault | None = None  # of the test under way
+
+    def begin(self, case: Case, torch_seed: int) -> Proxy:
+        self._fault = None
+        self.load()
+        for violation in self._violations or ():
+            if violation.concerns(case.task):
+                raise self._note(Forbidden(violation.what, violation.line))
+        self.allow(case.limit)
+        self.ask("begin", case.task, torch_seed)
+        return Proxy(self, MODULE)
+
+    def open(self, seconds: float) -> Proxy:
+        """The student's module outside of any test, for so long in all."""
+        self.load()
+        self.allow(seconds)
+        return Proxy(self, MODULE)
+
+    def end(self) -> Fault | None:
+        if self._connection is not None:
+            with contextlib.suppress(Fault):
+                self.allow(IMPORT_SECONDS)
+                self.ask("end")
+        return self._fault
+
+    def check_symbol(self, name: str) -> None:
+        """A task's symbol must be there and of the right kind before a test uses it."""
+        if name in self._kinds:
+            check_symbol(self._manifest.module, name, self._kinds[name])
+
+    def allow(self, seconds: float) -> None:
+        """From now, the student's side has this long in all."""
+        self._deadline = time.monotonic() + seconds
+
+    def load(self) -> None:
+        """Sees to it that a worker has the module imported; a module that cannot be is not tried again."""
+        if self._broken is not None:
+            raise self._note(self._broken)
+        if self._connection is not None:
+            return
+        self._connection = self._jail.fork()
+        try:
+            self.allow(IMPORT_SECONDS)
+            found = self.ask("inspect", self._manifest.module, self._files, self._rules.forbids, self._rules.owner)
+            self._violations = [Violation(**violation) for violation in found]
+            self.ask("load", self._manifest.module)
+            self._kinds = _checked_kinds(self.ask("kinds", list(self._rules.owner)))
+        except GraderFault:
+            raise
+        except Exception as error:
+            self._broken = error if isinstance(error, Fault) else self._import_failed(error)
+            self.discard()
+            raise self._note(self._broken) from None
+
+    def _import_failed(self, error: Exception) -> ImportFailed:
+        line = getattr(error, "student_line", None)
+        place = f" (line {line})" if line else ""
+        name = getattr(error, "student_name", type(error).__name__)
+        return ImportFailed(f"{self._manifest.module} cannot be imported: {name}: {error}{place}")
+
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """One question and its answer. The student's exceptions are raised here as built-in ones."""
+        if self._connection is None:
+            raise self._fault or Crashed("the process is gone")
+        nonce = secrets.randbits(62)
+        try:
+            wire.send(
+                self._connection, {"nonce": nonce, "op": operation, "arguments": _lowered(arguments)}, self._deadline
+            )
+            reply = wire.receive(self._connection, self._deadline)
+        except TimeoutError:
+            self.discard()
+            raise self._note(TimedOut("no answer within the time limit")) from None
+        except (EOFError, OSError):
+            raise self._note(self._death()) from None
+        except wire.WireError as error:
+            self.discard()
+            raise self._note(Crashed(f"broke the protocol: {error}")) from None
+        return self._checked(reply, nonce)
+
+    def _checked(self, reply: Any, nonce: int) -> Any:
+        """The value of a reply that has the right form; everything else is an exception."""
+        match reply:
+            case {"nonce": given, "status": "value", "value": value, **rest} if given == nonce and not rest:
+                return self._raised_to_proxies(value)
+            case {
+                "nonce": given,
+                "status": "raised",
+                "kind": str(kind),
+                "name": str(name),
+                "message": str(text),
+                "line": line,
+            } if given == nonce and len(text) <= 10_000 and (line is None or type(line) is int):
+                raise self._student_exception(kind, name[:100], text, line)
+            case {"nonce": given, "status": "forbidden", "what": str(what), "line": int(line)} if given == nonce:
+                known = any(what in forbids for forbids in self._rules.forbids.values())
+                raise self._note(Forbidden(what if known else "a forbidden call", line))
+            case {"nonce": given, "status": "memory"} if given == nonce:
+                raise self._note(OutOfMemory("more memory than the limit allows"))
+            case {"nonce": given, "status": "unsendable", "message": str(text)} if given == nonce:
+                raise self._note(NotPlain(text[:300]))
+            case {"nonce": 0, "status": "unconfined", "message": str(text)}:
+                self.discard()
+                raise GraderFault(f"the jail's walls could not be put up: {text[:300]}")
+        self.discard()
+        raise self._note(Crashed("broke the protocol: a reply that does not belong to the question"))
+
+    def _student_exception(self, kind: str, name: str, text: str, line: int | None) -> Exception:
+        """The built-in exception of that name. Only names that the worker may use are looked up."""
+        found = getattr(builtins, kind, None)
+        if not (isinstance(found, type) and issubclass(found, Exception) and kind not in _NEEDS_MORE_THAN_TEXT):
+            return self._note(StudentStopped(f"{name} stopped the code"))
+        error: Exception = found(text)
+        error.student_line = line  # type: ignore[attr-defined]
+        error.student_name = name  # type: ignore[attr-defined]
+        return error
+
+    def _raised_to_proxies(self, value: Any) -> Any:
+        """Handles become objects that behave like what they stand for."""
+        if type(value) is Handle:
+            return Proxy(self, value)
+        if type(value) in (list, tuple):
+            return type(value)([self._raised_to_proxies(item) for item in value])
+        if type(value) is dict:
+            return {key: self._raised_to_proxies(item) for key, item in value.items()}
+        return value
+
+    def _death(self) -> Fault:
+        """Why the worker has gone."""
+        self._close_connection()
+        ended = self._jail.kill(grace=1.0)
+        if ended["signal"]:
+            return Crashed(f"the process was ended by signal {ended['signal']}")
+        return Crashed(f"the process ended itself with exit code {ended['exit']}")
+
+    def _note(self, fault: Fault) -> Fault:
+        self._fault = self._fault or fault
+        return fault
+
+    def discard(self) -> None:
+        """Ends this worker; the next test gets another."""
+        self._close_connection()
+        self._jail.kill()
+
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+_NEEDS_MORE_THAN_TEXT = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "ExceptionGroup"}
+
+
+class Proxy:
+    """Stands for an object in the jail. Attributes, calls, items, length and iteration ask the other side."""
+
+    def __init__(self, submission: Submission, handle: Handle) -> None:
+        self._submission = submission
+        self._handle = handle
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)  # pytest and copy look for such names; none of them is a student's
+        if self._handle == MODULE:
+            if name == "library":
+                return Proxy(self._submission, LIBRARY)
+            self._submission.check_symbol(name)
+        return self._submission.ask("get", self._handle, name)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._submission.ask("call", self._handle, arguments, keywords)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._submission.ask("item", self._handle, key)
+
+    def __len__(self) -> int:
+        length = self._submission.ask("length", self._handle)
+        if type(length) is not int or length < 0:
+            raise TypeError("its length is not a whole number")
+        return length
+
+    def __bool__(self) -> bool:
+        raise TypeError("an object of the student's is neither true nor false here: compare plain values")
+
+    def __iter__(self) -> Iterator[Any]:
+        handle = self._submission.ask("iterate", self._handle)
+        while isinstance(handle, Proxy) and (item := self._submission.ask("next", handle._handle)):
+            yield item[0]
+
+    def __repr__(self) -> str:
+        return f"<an object in the jail, number {self._handle.id}>"
+
+
+def _checked_kinds(kinds: Any) -> dict[str, str]:
+    if type(kinds) is not dict or any(type(text) is not str for pair in kinds.items() for text in pair):
+        raise Crashed("broke the protocol: no table of symbols")
+    return kinds
+
+
+def _lowered(value: Any) -> Any:
+    """Proxies become the handles that they stand for."""
+    if isinstance(value, Proxy):
+        return value._handle
+    if type(value) in (list, tuple):
+        return type(value)([_lowered(item) for item in value])
+    if type(value) is dict:
+        return {key: _lowered(item) for key, item in value.items()}
+    return value

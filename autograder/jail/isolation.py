@@ -1,0 +1,186 @@
+"""The walls around student code, and how much of them this machine has.
+
+    bwrap      own mount, process, network, IPC and host-name namespaces by bubblewrap, and all of `landlock` inside
+    landlock   Landlock for files, a seccomp filter for system calls, resource limits; no package beyond pip's
+    none       resource limits and a clean environment, nothing more
+
+This module has the trusted side's part: which tier there is, the command that starts a zygote in it, and the seccomp
+filter, compiled once to bytes. The jail's own part, putting the walls up around a forked worker, is `confine.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Tier = Literal["bwrap", "landlock", "none"]
+TIERS: tuple[Tier, ...] = ("bwrap", "landlock", "none")
+
+# What student code has no business with. The filter lets every other call through: torch needs a good many.
+DENIED_CALLS = (
+    "fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
+    "kcmp",
+    "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal",
+    "pidfd_getfd",
+    "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
+    "mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "open_tree", "move_mount", "fsopen", "fsconfig",
+    "fsmount", "fspick", "mount_setattr",
+    "name_to_handle_at", "open_by_handle_at",
+    "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl",
+    "mq_open", "mq_unlink",
+    "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+    "keyctl", "add_key", "request_key", "init_module", "finit_module", "delete_module", "kexec_load",
+    "kexec_file_load",
+    "reboot", "swapon", "swapoff", "acct", "quotactl", "sethostname", "setdomainname", "settimeofday",
+    "clock_settime", "adjtimex", "clock_adjtime",
+    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid",
+    "capset", "personality",
+    "setpriority", "ioprio_set", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr",
+    "fanotify_init", "inotify_init", "inotify_init1", "lookup_dcookie", "syslog", "vhangup", "iopl", "ioperm",
+)  # fmt: skip
+
+CLONE_THREAD = 0x10000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use. Memory is what it may take beyond the preloaded zygote; sizes are in bytes."""
+
+    memory: int = 2 * 2**30
+    file_size: int = 64 * 2**20
+    open_files: int = 256
+    processes: int = 64
+    cpu_seconds: int = 3600
+
+
+class NoIsolation(Exception):
+    """The tier that was asked for cannot be had on this machine; says why and what to do."""
+
+
+def missing_for(tier: Tier) -> str | None:
+    """Why a tier does not work on this machine, and what to install; None where it works. Tries it for real."""
+    if tier == "none":
+        return None
+    if sys.platform != "linux":
+        return f"{tier} needs Linux, this is {sys.platform}: grade in a Linux container or virtual machine"
+    if (reason := _no_seccomp()) is not None:
+        return reason
+    return _no_landlock() if tier == "landlock" else _no_bwrap()
+
+
+def choose(wanted: Tier | Literal["auto"]) -> Tier:
+    """The tier to use; `auto` is the strongest that works and never `none`."""
+    reasons = []
+    for tier in ("bwrap", "landlock") if wanted == "auto" else (wanted,):
+        reason = missing_for(tier)
+        if reason is None:
+            return tier
+        reasons.append(f"{tier}: {reason}")
+    raise NoIsolation("no jail on this machine.\n  " + "\n  ".join(reasons))
+
+
+def _no_seccomp() -> str | None:
+    try:
+        import pyseccomp  # noqa: F401
+    except ImportError:
+        return "the package pyseccomp is missing: pip install 'minigpt-coursework[instructor]'"
+    except RuntimeError:
+        return "the system library libseccomp is missing: on Debian and Ubuntu, apt install libseccomp2"
+    return None
+
+
+def _no_landlock() -> str | None:
+    try:
+        import landlock
+    except ImportError:
+        return "the package landlock is missing: pip install 'minigpt-coursework[instructor]'"
+    try:
+        landlock.landlock_abi_version()
+    except (OSError, landlock.LandlockError):
+        return "this kernel has no Landlock (Linux 5.13 or newer, with landlock among its security modules)"
+    return None
+
+
+def _no_bwrap() -> str | None:
+    if shutil.which("bwrap") is None:
+        return "bubblewrap is not installed: on Debian and Ubuntu, apt install bubblewrap"
+    command = [*bwrap_command(), sys.executable, "-I", "-c", "pass"]
+    tried = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
+    if tried.returncode != 0:
+        lines = tried.stderr.strip().splitlines()
+        return f"bubblewrap does not start here: {lines[-1] if lines else f'exit {tried.returncode}'}"
+    return None
+
+
+def clean_environment() -> dict[str, str]:
+    """The whole environment of a zygote: nothing of the grader's."""
+    return {
+        "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+        "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
+    }  # fmt: skip
+
+
+def readable_paths() -> list[str]:
+    """What a jail may read: the Python installation, its packages, system libraries, this package."""
+    paths = sysconfig.get_paths()
+    wanted = [
+        *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *site.getsitepackages(),
+        *(str(Path(prefix) / "lib") for prefix in (sys.prefix, sys.base_prefix)),
+        str(Path(__file__).resolve().parents[1]),
+        "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo",
+    ]  # fmt: skip
+    real = sorted({os.path.realpath(path) for path in wanted if os.path.exists(path)})
+    return [path for path in real if not any(path.startswith(other + os.sep) for other in real)]
+
+
+def bwrap_command() -> list[str]:
+    """bubblewrap's arguments up to the program to run. Inside, all that can be written is a /tmp of its own."""
+    command = ["bwrap", "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
+    command += ["--unshare-uts", "--unshare-cgroup-try", "--hostname", "jail"]
+    if os.geteuid() == 0:  # the zygote becomes another user first of all, and needs leave to do so
+        command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        command += ["--unshare-user"]
+    command += ["--perms", "1777", "--size", str(256 * 2**20), "--tmpfs", "/tmp"]  # first: Python may be below /tmp
+    interpreter = [os.path.realpath(sys.executable), sys.executable, str(Path(sys.prefix) / "pyvenv.cfg")]
+    bound = [*readable_paths(), *(path for path in interpreter if os.path.exists(path))]
+    for folder in sorted({str(parent) for path in bound for parent in Path(path).parents} - {"/", "/tmp"}):
+        command += ["--perms", "0755", "--dir", folder]  # bubblewrap's own would be closed to the user we become
+    for path in bound:
+        command += ["--ro-bind", path, path]
+    for link in ("/lib", "/lib64"):
+        if os.path.islink(link):  # `/lib -> usr/lib`, where /usr is merged
+            command += ["--symlink", os.readlink(link), link]
+    return [*command, "--proc", "/proc", "--dev", "/dev", "--chdir", "/", "--remount-ro", "/"]
+
+
+def seccomp_program() -> bytes:
+    """The system call filter as the kernel's own program (classic BPF)."""
+    import pyseccomp
+
+    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for name in DENIED_CALLS:
+        try:
+            rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
+        except (OSError, ValueError):
+            continue  # unknown to this libseccomp or this processor: then it cannot be called by that number either
+    other_process = pyseccomp.Arg(0, pyseccomp.NE, 0)
+    rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "prlimit64", other_process)
+    # New threads are fine, new processes are not. clone3 hides its flags in memory: say that it does not exist.
+    no_thread = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0)
+    rules.add_rule(pyseccomp.ERRNO(errno.EPERM), "clone", no_thread)
+    rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()

@@ -1,0 +1,231 @@
+"""The wire: plain values to bytes and back, with nothing else able to cross.
+
+    encode((1, "a", torch.zeros(2)))  ->  bytes           decode(those bytes)  ->  (1, "a", tensor([0., 0.]))
+
+Values are None, bool, int, float, str, bytes, list, tuple, dict, dense CPU tensor and handle (a number that stands for
+an object on the other side), by exact type. Underneath it is MessagePack (the msgspec library); every list is tagged,
+so that tuples, dicts with any keys, big integers, tensors and handles can be told apart. A frame is a length and that
+many bytes.
+
+`decode` is what the trusted side runs on bytes that hostile code wrote. Whatever they are, it gives plain values or
+raises `WireError`. It never unpickles, never looks up a name, and allocates no more than a few times the frame's size.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+MAX_FRAME = 256 * 2**20
+MAX_DEPTH = 32
+MAX_NODES = 4_000_000
+MAX_KEYS = 65_536  # keys can be made to collide: the square of this is still only minutes
+MAX_AXES = 16
+MAX_INT_DIGITS = 4000
+
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.int8, torch.int16, torch.int32, torch.int64,
+        torch.float16, torch.bfloat16, torch.float32, torch.float64,
+    )
+}  # fmt: skip
+
+LENGTH = struct.Struct(">Q")
+
+
+class WireError(Exception):
+    """Bytes that are no message, or a value that may not cross. Never a `ValueError`: that could be a student's."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """Stands for an object that stays on the student's side."""
+
+    id: int
+
+
+def encode(value: object) -> bytes:
+    """A plain value as bytes; `WireError` for anything that is not one, by exact type, or is too large."""
+    data = msgspec.msgpack.encode(_to_tree(value, MAX_DEPTH))
+    if len(data) > MAX_FRAME:
+        raise WireError(f"a message of {len(data)} bytes is over the limit of {MAX_FRAME}")
+    return data
+
+
+def decode(data: bytes) -> Any:
+    """The plain value that the bytes stand for; `WireError` for any other bytes."""
+    try:
+        tree = msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+        raise WireError(f"not a message: {error}") from None
+    return _Reader().value(tree, MAX_DEPTH)
+
+
+def _to_tree(value: object, depth: int) -> object:
+    if depth == 0:
+        raise WireError(f"values nested more than {MAX_DEPTH} deep cannot cross the boundary")
+    kind = type(value)
+    if value is None or kind in (bool, float, bytes):
+        return value
+    if isinstance(value, str) and kind is str:
+        return value if value.isascii() or _is_utf8(value) else ["s", value.encode("utf-8", "surrogatepass")]
+    if isinstance(value, int) and kind is int:
+        return value if -(2**63) <= value < 2**63 else ["i", hex(value)]
+    if isinstance(value, list) and kind is list:
+        return ["l", *[_to_tree(item, depth - 1) for item in value]]
+    if isinstance(value, tuple) and kind is tuple:
+        return ["t", *[_to_tree(item, depth - 1) for item in value]]
+    if isinstance(value, dict) and kind is dict:
+        return ["d", *[_to_tree(item, depth - 1) for pair in value.items() for item in pair]]
+    if isinstance(value, Tensor):
+        return _tensor_to_tree(value)
+    if isinstance(value, Handle) and kind is Handle:
+        return ["h", value.id]
+    raise WireError(f"a {kind.__name__} is not a plain value and cannot cross the boundary")
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _tensor_to_tree(tensor: Tensor) -> object:
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise WireError(f"tensors of dtype {name} cannot cross the boundary")
+    plain = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+    flat = plain.cpu().contiguous().reshape(-1)
+    return ["T", name, list(plain.shape), flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""]
+
+
+class _Reader:
+    """Turns a decoded MessagePack tree into values; counts its nodes."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def value(self, tree: object, depth: int) -> Any:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or depth == 0:
+            raise WireError("too many values in one message, or nested too deep")
+        if tree is None or type(tree) in (bool, int, float, str, bytes):
+            return tree
+        if not isinstance(tree, list) or not tree or type(tree[0]) is not str:
+            raise WireError("an untagged value")
+        tag, body = tree[0], tree[1:]
+        if tag == "l":
+            return [self.value(item, depth - 1) for item in body]
+        if tag == "t":
+            return tuple([self.value(item, depth - 1) for item in body])
+        if tag == "d":
+            return self._dict(body, depth)
+        if tag == "T":
+            return _tensor_from_tree(body)
+        if tag == "h" and len(body) == 1 and type(body[0]) is int and body[0] >= 0:
+            return Handle(body[0])
+        if tag == "i" and len(body) == 1 and type(body[0]) is str and len(body[0]) <= MAX_INT_DIGITS:
+            return _big_integer(body[0])
+        if tag == "s" and len(body) == 1 and type(body[0]) is bytes:
+            return _text_with_surrogates(body[0])
+        raise WireError(f"a malformed value with the tag {tag[:8]!r}")
+
+    def _dict(self, body: list[object], depth: int) -> dict[Any, Any]:
+        if len(body) % 2 or len(body) > 2 * MAX_KEYS:
+            raise WireError("a dict with too many keys, or with a key that has no value")
+        found: dict[Any, Any] = {}
+        for index in range(0, len(body), 2):
+            key = self.value(body[index], depth - 1)
+            try:
+                repeated = key in found
+            except TypeError:
+                raise WireError("a dict with a key that cannot be one") from None
+            if repeated or isinstance(key, Tensor):
+                raise WireError("a dict with a repeated key, or a tensor as a key")
+            found[key] = self.value(body[index + 1], depth - 1)
+        return found
+
+
+def _tensor_from_tree(body: list[Any]) -> Tensor:
+    if len(body) != 3:
+        raise WireError("a malformed tensor")
+    name, shape, data = body
+    if type(name) is not str or name not in DTYPES or type(data) is not bytes or type(shape) is not list:
+        raise WireError("a malformed tensor")
+    if len(shape) > MAX_AXES or any(type(size) is not int or not 0 <= size < 2**40 for size in shape):
+        raise WireError("a tensor with an impossible shape")
+    dtype = DTYPES[name]
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise WireError("a tensor whose size is not that of its bytes")
+    if not data:
+        return _empty_tensor(shape, dtype)
+    if dtype is torch.bool and data.strip(b"\x00\x01"):
+        raise WireError("a boolean tensor with bytes that are neither 0 nor 1")
+    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+
+
+def _empty_tensor(shape: list[int], dtype: torch.dtype) -> Tensor:
+    try:
+        return torch.empty(shape, dtype=dtype)
+    except RuntimeError:  # the strides overflow, as in [0, 2**39, 2**39]
+        raise WireError("a tensor with an impossible shape") from None
+
+
+def _big_integer(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise WireError("a malformed integer") from None
+
+
+def _text_with_surrogates(data: bytes) -> str:
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise WireError("malformed text") from None
+
+
+def send(connection: socket.socket, value: object, deadline: float | None = None) -> None:
+    """Writes a value as one frame. `deadline` is on `time.monotonic`'s clock; past it, `TimeoutError`."""
+    send_frame(connection, encode(value), deadline)
+
+
+def send_frame(connection: socket.socket, data: bytes, deadline: float | None = None) -> None:
+    """Writes what `encode` gave."""
+    connection.settimeout(_remaining(deadline))
+    connection.sendall(LENGTH.pack(len(data)) + data)
+
+
+def receive(connection: socket.socket, deadline: float | None = None) -> Any:
+    """Reads one frame. `EOFError` where the other side has gone, `TimeoutError` past the deadline, else `WireError`."""
+    (length,) = LENGTH.unpack(_read(connection, LENGTH.size, deadline))
+    if length > MAX_FRAME:
+        raise WireError(f"a message of {length} bytes is over the limit of {MAX_FRAME}")
+    return decode(_read(connection, length, deadline))
+
+
+def _read(connection: socket.socket, size: int, deadline: float | None) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        connection.settimeout(_remaining(deadline))
+        chunk = connection.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            raise EOFError("the other side has gone")
+        data += chunk
+    return bytes(data)
+
+
+def _remaining(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    return remaining

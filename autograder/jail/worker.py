@@ -1,0 +1,222 @@
+"""Serves one submission, in the jail: imports the student's module and does what the trusted side asks, call by call.
+
+Requests and replies are plain dicts (see `wire.py`). A request carries a nonce that its reply must repeat, so that a
+reply written before the question was asked is worth nothing. Objects stay here; the other side gets handles to them.
+
+This file is generous where the wire is strict: it turns what students naturally return (a Counter, a numpy scalar, a
+`Parameter`, a view) into the plain value that was meant. Nothing here is trusted by the other side.
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autograder import student_side
+from autograder.forbidden import Rules, find_violations
+from autograder.jail import wire
+from autograder.jail.wire import Handle
+from autograder.symbols import kind_of
+from autograder.trap import ForbiddenCall, Trap
+
+MODULE, LIBRARY = 0, 1
+MAX_TEXT = 2000
+MAX_HANDLES = 100_000
+PLAIN: tuple[type[Any], ...] = (bool, int, float, str, bytes)
+
+# Exceptions that cross as themselves: those that one message makes whole. Others cross as the nearest of their bases.
+CROSSING: tuple[type[BaseException], ...] = tuple(
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Exception)
+    and not issubclass(kind, UnicodeDecodeError | UnicodeEncodeError | UnicodeTranslateError | ExceptionGroup | Warning)
+)
+
+
+class Worker:
+    """Holds the student's module and the objects that handles stand for."""
+
+    def __init__(self, connection: socket.socket, folder: str) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._objects: dict[int, Any] = {}
+        self._rules = Rules({}, {})
+        self._trap: Trap | None = None
+        self._file = ""
+
+    def serve(self) -> None:
+        """Answers requests until the other side hangs up."""
+        while True:
+            try:
+                request = wire.receive(self._connection)
+            except EOFError:
+                return
+            nonce = request["nonce"]
+            try:
+                frame = wire.encode({"nonce": nonce, **self._answer(request)})
+            except wire.WireError as error:
+                frame = wire.encode({"nonce": nonce, "status": "unsendable", "message": str(error)})
+            wire.send_frame(self._connection, frame)
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        operation: Callable[..., Any] = getattr(self, "op_" + request["op"])
+        try:
+            value = operation(*self._resolve(request["arguments"]))
+            if self._trap is not None and self._trap.tripped is not None:
+                raise self._trap.tripped
+            return {"status": "value", "value": self._plain(value)}
+        except BaseException as error:
+            return self._told(error)
+
+    # What the trusted side may ask for -----------------------------------------------------------------------------
+
+    def op_inspect(
+        self, name: str, files: dict[str, bytes], forbids: dict[str, tuple[str, ...]], owner: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        """Takes the submission's files and looks for forbidden names, before a line of them has run."""
+        self._rules = Rules(forbids, owner)
+        for file_name, content in files.items():
+            Path(self._folder, file_name).write_bytes(content)
+        return [asdict(violation) for violation in find_violations(files[name], self._rules)]
+
+    def op_load(self, name: str) -> None:
+        """Imports the module."""
+        self._file = os.path.join(self._folder, name)
+        source = Path(self._file).read_bytes()
+        module = ModuleType(name.removesuffix(".py"))
+        module.__file__ = self._file
+        self._objects = {MODULE: module, LIBRARY: student_side}
+        sys.path.insert(0, self._folder)
+        sys.modules[module.__name__] = module
+        exec(compile(source, self._file, "exec"), module.__dict__)
+
+    def op_kinds(self, names: list[str]) -> dict[str, str]:
+        return {name: kind_of(self._objects[MODULE], name) for name in names}
+
+    def op_begin(self, task: str, torch_seed: int) -> None:
+        """A test begins: handles of the last one are gone, randomness starts anew, the task's calls are forbidden."""
+        self.op_end()
+        torch.default_generator.manual_seed(torch_seed)
+        torch.set_grad_enabled(True)
+        self._trap = Trap(self._rules, task, self._file)
+        self._trap.set()
+
+    def op_end(self) -> None:
+        if self._trap is not None:
+            self._trap.release()
+            self._trap = None
+        for number in [number for number in self._objects if number not in (MODULE, LIBRARY)]:
+            del self._objects[number]
+        gc.collect(0)
+
+    def op_get(self, target: Any, name: str) -> Any:
+        return getattr(target, name)
+
+    def op_call(self, target: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return target(*arguments, **keywords)
+
+    def op_item(self, target: Any, key: Any) -> Any:
+        return target[key]
+
+    def op_length(self, target: Any) -> int:
+        return len(target)
+
+    def op_iterate(self, target: Any) -> Any:
+        return iter(target)
+
+    def op_next(self, target: Iterator[Any]) -> tuple[Any, ...]:
+        """The next item in a tuple of one, or the empty tuple at the end."""
+        try:
+            return (next(target),)
+        except StopIteration:
+            return ()
+
+    # Objects and values --------------------------------------------------------------------------------------------
+
+    def _resolve(self, value: Any) -> Any:
+        """Puts objects in the place of handles."""
+        if type(value) is Handle:
+            return self._objects[value.id]
+        if type(value) in (list, tuple):
+            return type(value)(self._resolve(item) for item in value)
+        if type(value) is dict:
+            return {key: self._resolve(item) for key, item in value.items()}
+        return value
+
+    def _plain(self, value: Any, depth: int = wire.MAX_DEPTH) -> Any:
+        """The plain value that is meant, or a handle."""
+        if value is None or type(value) in (bool, int, float, str, bytes):
+            return value
+        if depth == 0:
+            raise ValueError("the returned value is nested too deep")
+        if isinstance(value, Tensor):
+            return value
+        if isinstance(value, np.ndarray):
+            return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
+        if isinstance(value, np.generic):
+            return self._plain(value.item(), depth - 1)
+        for kind in PLAIN:
+            if isinstance(value, kind):
+                return kind(value)
+        if isinstance(value, list):
+            return [self._plain(item, depth - 1) for item in value]
+        if isinstance(value, tuple):
+            return tuple([self._plain(item, depth - 1) for item in value])
+        if isinstance(value, dict):
+            return {self._plain(key, depth - 1): self._plain(item, depth - 1) for key, item in value.items()}
+        return self._keep(value)
+
+    def _keep(self, value: Any) -> Handle:
+        if len(self._objects) > MAX_HANDLES:
+            raise MemoryError("too many objects")
+        number = max(self._objects, default=LIBRARY) + 1
+        self._objects[number] = value
+        return Handle(number)
+
+    # Exceptions ----------------------------------------------------------------------------------------------------
+
+    def _told(self, error: BaseException) -> dict[str, Any]:
+        """An exception as a plain value: the nearest built-in class that it derives from, its text, and the line."""
+        if isinstance(error, ForbiddenCall):
+            return {"status": "forbidden", "what": error.what, "line": error.line}
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)):
+            return {"status": "memory"}
+        kind = next((base for base in type(error).__mro__ if base in CROSSING), None)
+        return {
+            "status": "raised",
+            "kind": kind.__name__ if kind is not None else "BaseException",
+            "name": type(error).__name__[:100],
+            "message": _text_of(error),
+            "line": self._line_of(error),
+        }
+
+    def _line_of(self, error: BaseException) -> int | None:
+        """The innermost line of the student's own file that the exception came through."""
+        if isinstance(error, SyntaxError) and error.filename == self._file:
+            return error.lineno
+        lines = [
+            line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == self._file
+        ]
+        return lines[-1] if lines else None
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:
+        return "(its message cannot be shown)"
+    return "".join(text[:MAX_TEXT])
