@@ -1,0 +1,147 @@
+"""`result.json`: the one account of a grade, from which every report and export is made.
+
+Holds nothing that differs from run to run for the same input, and no text of a student's. Beside it, timings are in
+`timings.json` and messages of visible tests in `feedback.json`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import msgspec
+
+from autograder.manifest import Manifest
+from autograder.outcome import Status
+from autograder.suite import Outcome, Suite
+
+SCHEMA = "minigpt/result/v1"
+
+
+class TestResult(msgspec.Struct, frozen=True):
+    __test__: ClassVar[bool] = False  # pytest takes the name for a test's
+
+    id: str
+    visibility: str
+    status: Status
+    score: int
+    max_score: int
+    hint: str | None
+    title: str = ""
+
+
+class TaskResult(msgspec.Struct, frozen=True):
+    id: str
+    score: int
+    max_score: int
+    passed: bool
+    tests: tuple[TestResult, ...]
+    title: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One student's grade for one assignment. `score` is unset for a `grader_error`, `message` for `graded`."""
+
+    schema: str = SCHEMA
+    student: str
+    assignment: str
+    seed: int
+    isolation: str
+    status: Literal["graded", "missing", "grader_error"]
+    score: int | msgspec.UnsetType = msgspec.UNSET
+    max_score: int
+    message: str | msgspec.UnsetType = msgspec.UNSET
+    source_sha256: str | None
+    suite_sha256: str
+    tasks: tuple[TaskResult, ...]
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """`feedback.json`: what may be told besides the grade. `messages` may quote a student: of visible tests only."""
+
+    messages: dict[str, str] = {}
+    notices: tuple[str, ...] = ()
+
+
+class AttentionMap(msgspec.Struct, frozen=True, kw_only=True):
+    """Who attends to whom in one head: `weights[query][key]`, for the tokens of a short text."""
+
+    layer: int
+    head: int
+    tokens: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+
+class MiniGPTRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """`minigpt.json`: the model that was assembled from a student's parts, and what became of it in a short training.
+
+    parts: slot -> "own" or "library". Losses are in nats per character. `message` says why there is no model.
+    `train_losses` come from the jail and are shown, no more; `validation_loss` was computed outside it.
+    """
+
+    parts: dict[str, Literal["own", "library"]]
+    steps: int = 0
+    train_losses: tuple[tuple[int, float], ...] = ()
+    validation_loss: float | None = None
+    floor: float | None = None
+    baselines: dict[str, float] = {}
+    prompt: str = ""
+    sample: str = ""
+    attention: AttentionMap | None = None
+    message: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of one student's submission to one assignment: what the reports are made of."""
+
+    result: Result
+    feedback: Feedback
+    minigpt: MiniGPTRecord | None = None
+
+
+def score_tasks(suite: Suite, outcomes: dict[str, Outcome]) -> tuple[TaskResult, ...]:
+    """Points per task. Partial credit is by test: a test gives all of its points or none."""
+    return tuple(_score_task(suite, task_id, outcomes) for task_id in _task_ids(suite.assignment.manifest))
+
+
+def _task_ids(manifest: Manifest) -> list[str]:
+    return [task.id for task in manifest.tasks]
+
+
+def _score_task(suite: Suite, task_id: str, outcomes: dict[str, Outcome]) -> TaskResult:
+    tests = tuple(
+        TestResult(
+            id=case.id,
+            visibility=case.visibility,
+            status=outcomes[case.id].status,
+            score=case.points if outcomes[case.id].status == "passed" else 0,
+            max_score=case.points,
+            hint=outcomes[case.id].hint,
+            title=case.title,
+        )
+        for case in suite.cases
+        if case.task == task_id and case.id in outcomes
+    )
+    return TaskResult(
+        id=task_id,
+        score=sum(test.score for test in tests),
+        max_score=sum(test.max_score for test in tests),
+        passed=bool(tests) and all(test.status == "passed" for test in tests),
+        tests=tests,
+        title=suite.assignment.manifest.task(task_id).title,
+    )
+
+
+def slots_that_pass(manifest: Manifest, tasks: tuple[TaskResult, ...]) -> set[str]:
+    """The slots of which every task passed, with every test."""
+    passed = {task.id: task.passed for task in tasks}
+    feeding = {task.part for task in manifest.tasks if task.part is not None}
+    return {slot for slot in feeding if all(passed[task.id] for task in manifest.tasks if task.part == slot)}
+
+
+def to_json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def read_result(path: Path) -> Result:
+    return msgspec.json.decode(path.read_bytes(), type=Result)
