@@ -1,0 +1,181 @@
+"""A student's MiniGPT: assembled from what passed, trained in the jail, judged outside it.
+
+The training itself is the student's code and runs in the jail; the curve that it reports is shown and no more. The
+validation loss is computed here, on text drawn at grading time: the jail is given a beginning and must give the logits
+of the next character before it could have seen it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import datasets
+from autograder.jail.client import Jail, Submission
+from autograder.manifest import Manifest
+from autograder.minigpt.parts import SLOTS
+from autograder.minigpt.train import PRESETS
+from autograder.outcome import Fault
+from autograder.result import AttentionMap, MiniGPTRecord, TaskResult, slots_that_pass
+from autograder.testing import derived_seed
+from datasets import ngrams
+from datasets.stories import write_stories
+
+PRESET = "tiny"
+TRAIN_SECONDS = 600.0
+JUDGED_WINDOWS = 2048
+JUDGED_BATCH = 256
+SAMPLE_TOKENS = 400
+MAP_LENGTH = 40
+CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Fresh stories as windows of ids, with the character that follows each: seen by nobody before grading."""
+
+    alphabet: tuple[str, ...]
+    contexts: Tensor  # (windows, context_length)
+    answers: Tensor  # (windows,)
+
+    @staticmethod
+    def draw(seed: int) -> Judge:
+        corpus = datasets.load("stories")
+        alphabet = tuple(sorted(set(corpus.train) | set(corpus.validation)))
+        length = int(PRESETS[PRESET].model["context_length"])
+        text = write_stories(derived_seed(seed, "judge"), JUDGED_WINDOWS * 37 + length + 1)
+        number = {character: index for index, character in enumerate(alphabet)}
+        ids = torch.tensor([number[character] for character in text])
+        windows = ids.unfold(0, length + 1, 1)[::37][:JUDGED_WINDOWS]  # 37: so that they start all over the stories
+        return Judge(alphabet, windows[:, :-1].contiguous(), windows[:, -1].contiguous())
+
+    def loss(self, submission: Submission, trained: Any) -> float:
+        """Mean negative log-likelihood of the true next characters, in nats. Raises `Fault` for useless logits."""
+        total = 0.0
+        for start in range(0, len(self.answers), JUDGED_BATCH):
+            contexts = self.contexts[start : start + JUDGED_BATCH]
+            answers = self.answers[start : start + JUDGED_BATCH]
+            logits = trained.next_logits(contexts)
+            if not isinstance(logits, Tensor) or logits.shape != (len(contexts), len(self.alphabet)):
+                raise Fault("the model's logits have the wrong shape")
+            log_probabilities = torch.log_softmax(logits.double(), dim=-1)
+            total -= float(log_probabilities.gather(1, answers[:, None]).sum())
+        loss = total / len(self.answers)
+        if not math.isfinite(loss):
+            raise Fault("the model's logits are not finite numbers")
+        return loss
+
+
+@cache
+def baselines() -> dict[str, float]:
+    """What models that only count reach on the validation stories, in nats per character."""
+    corpus = datasets.load("stories")
+    orders = {"unigram": 1, "bigram": 2, "5-gram": 5}
+    return {name: ngrams.train(corpus.train, order).loss(corpus.validation) for name, order in orders.items()}
+
+
+def own_parts(
+    manifest: Manifest, tasks: tuple[TaskResult, ...]
+) -> tuple[dict[str, Literal["own", "library"]], list[str]]:
+    """Whose each slot is, and the student's symbols to plug in."""
+    own = slots_that_pass(manifest, tasks)
+    whose: dict[str, Literal["own", "library"]] = {slot: "own" if slot in own else "library" for slot in SLOTS}
+    return whose, [symbol for slot in SLOTS if slot in own for symbol in SLOTS[slot]]
+
+
+def train_and_judge(
+    jail: Jail,
+    manifest: Manifest,
+    files: dict[str, bytes],
+    tasks: tuple[TaskResult, ...],
+    judge: Judge,
+    steps: int | None,
+) -> MiniGPTRecord:
+    """The record of one student's model. What goes wrong on the student's side is told in its `message`."""
+    parts, symbols = own_parts(manifest, tasks)
+    corpus = datasets.load("stories")
+    record = MiniGPTRecord(parts=parts, floor=corpus.floor, baselines=baselines())
+    submission = jail.submission(manifest, files)
+    try:
+        if not symbols:  # a MiniGPT of library parts alone needs nothing of the student's
+            submission = jail.submission(manifest, {manifest.module: b""})
+        student = submission.open(TRAIN_SECONDS)
+        own = {symbol: getattr(student, symbol) for symbol in symbols}
+        trained = student.library.train_minigpt(own, corpus.train, corpus.validation, PRESET, steps)
+        return _describe(record, submission, trained, judge)
+    except Fault as fault:
+        return _with_message(record, f"Your MiniGPT could not be trained: {fault}")
+    except Exception as error:
+        if not hasattr(error, "student_name"):
+            raise  # not raised in the jail: the grader's own
+        return _with_message(record, f"Your MiniGPT could not be trained: {type(error).__name__}: {str(error)[:300]}")
+    finally:
+        submission.discard()
+
+
+def _with_message(record: MiniGPTRecord, message: str) -> MiniGPTRecord:
+    return MiniGPTRecord(parts=record.parts, floor=record.floor, baselines=record.baselines, message=message)
+
+
+def _describe(record: MiniGPTRecord, submission: Submission, trained: Any, judge: Judge) -> MiniGPTRecord:
+    corpus = datasets.load("stories")
+    losses = _curve(trained.losses)
+    prompt = corpus.validation[: corpus.validation.index(" ", 24) + 1]
+    excerpt = corpus.validation[:MAP_LENGTH]
+    return MiniGPTRecord(
+        parts=record.parts,
+        floor=record.floor,
+        baselines=record.baselines,
+        steps=losses[-1][0],
+        train_losses=losses,
+        validation_loss=judge.loss(submission, trained),
+        prompt=prompt,
+        sample=_text(trained.sample(prompt, SAMPLE_TOKENS, 0.8, 0))[len(prompt) :],
+        attention=_sharpest_map(trained.attention(excerpt), excerpt),
+    )
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise Fault("the sampled text is no text")
+    return value[:4000]
+
+
+def _curve(losses: object) -> tuple[tuple[int, float], ...]:
+    """At most `CURVE_POINTS` points: the mean of as many stretches of steps. The values are the jail's word."""
+    if (
+        type(losses) is not list
+        or not losses
+        or any(type(loss) is not float or not math.isfinite(loss) for loss in losses)
+    ):
+        raise Fault("the training losses are not a list of finite numbers")
+    stretch = max(1, math.ceil(len(losses) / CURVE_POINTS))
+    starts = range(0, len(losses), stretch)
+    return tuple(
+        (min(start + stretch, len(losses)), sum(losses[start : start + stretch]) / len(losses[start : start + stretch]))
+        for start in starts
+    )
+
+
+def _sharpest_map(layers: object, text: str) -> AttentionMap | None:
+    """Of all heads, the one that looks back at something particular, some way off, most decidedly."""
+    if type(layers) is not list:
+        return None
+    best: tuple[float, int, int, Tensor] | None = None
+    for layer, maps in enumerate(layers):
+        if not isinstance(maps, Tensor) or maps.dim() != 3 or maps.shape[1:] != (len(text), len(text)):
+            return None
+        far_back = maps.float().tril(-4)[:, :, 1:]  # not the last few characters, nor the very first
+        for head, sharpness in enumerate(far_back.amax(-1).mean(-1).tolist()):
+            if math.isfinite(sharpness) and (best is None or sharpness > best[0]):
+                best = (sharpness, layer, head, maps[head].float())
+    if best is None:
+        return None
+    _, layer, head, weights = best
+    rounded = tuple(tuple(round(value, 4) for value in row) for row in weights.tolist())
+    return AttentionMap(layer=layer, head=head, tokens=tuple(text), weights=rounded)

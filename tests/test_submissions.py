@@ -1,0 +1,169 @@
+"""Reading what a class handed in: two layouts and a zip, and nothing that a hostile folder could do with them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from autograder.manifest import Assignment, Course, CourseError
+from autograder.submissions import MAX_SOURCE, Submission, find_students, read_submission
+
+
+@pytest.fixture
+def assignment(small_course: Course) -> Assignment:
+    return small_course.assignment("99_numbers")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    return folder
+
+
+def put(root: Path, path: str, content: bytes = b"x = 1\n") -> Path:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return target
+
+
+def read(root: Path, assignment: Assignment) -> Submission:
+    return read_submission(root, "ada", assignment)
+
+
+def zipped(root: Path, members: dict[str, bytes], *, mode: int = 0o644) -> None:
+    (root / "ada").mkdir()
+    with zipfile.ZipFile(root / "ada/99_numbers.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            archive.writestr(member, content)
+
+
+@pytest.mark.parametrize("layout", ["ada/99_numbers", "ada/assignments/99_numbers"])
+def test_both_layouts_are_read(root: Path, assignment: Assignment, layout: str) -> None:
+    put(root, f"{layout}/numbers_.py", b"x = 1\r\n")
+    found = read(root, assignment)
+    assert found.files == {"numbers_.py": b"x = 1\r\n"}
+    assert found.notices == ()
+    assert found.source_sha256 is not None
+
+
+def test_nbgraders_layout_comes_first_and_the_other_is_told(root: Path, assignment: Assignment) -> None:
+    put(root, "ada/99_numbers/numbers_.py", b"first")
+    put(root, "ada/assignments/99_numbers/numbers_.py", b"second")
+    found = read(root, assignment)
+    assert found.files == {"numbers_.py": b"first"}
+    assert "ada/assignments/99_numbers is ignored" in found.notices[0]
+
+
+def test_nothing_handed_in_is_nothing(root: Path, assignment: Assignment) -> None:
+    (root / "ada").mkdir()
+    found = read(root, assignment)
+    assert found.files is None and found.problem is None
+    put(root, "ada/99_numbers/other.py")
+    assert read(root, assignment).files is None
+    assert "other.py" in read(root, assignment).notices[0]
+
+
+def test_files_beside_the_module_are_ignored_and_told(root: Path, assignment: Assignment) -> None:
+    for name in ("numbers_.py", "conftest.py", "pytest.ini", "torch.py", "README.md", "test_numbers_.py"):
+        put(root, f"ada/99_numbers/{name}")
+    found = read(root, assignment)
+    assert found.files is not None and list(found.files) == ["numbers_.py"]
+    assert found.notices == (
+        "ignored, not part of the submission: conftest.py, pytest.ini, test_numbers_.py, torch.py",
+    )
+
+
+def test_names_that_a_terminal_would_obey_are_shown_harmless(root: Path, assignment: Assignment) -> None:
+    put(root, "ada/99_numbers/numbers_.py")
+    put(root, "ada/99_numbers/\x1b[31mred\n.py")
+    assert "\x1b" not in read(root, assignment).notices[0]
+    assert "\n" not in read(root, assignment).notices[0]
+
+
+def test_no_link_is_followed_and_no_pipe_waited_for(root: Path, assignment: Assignment, tmp_path: Path) -> None:
+    secret = put(tmp_path, "secret.py", b"secret")
+    home = root / "ada/99_numbers"
+    home.mkdir(parents=True)
+    module = home / "numbers_.py"
+    for make in (
+        lambda: module.symlink_to(secret),
+        lambda: os.mkfifo(module),
+        module.mkdir,
+        lambda: os.mknod(module, stat.S_IFSOCK | 0o600),
+    ):
+        make()
+        found = read(root, assignment)
+        assert found.files is None
+        assert found.problem is not None
+        module.rmdir() if module.is_dir() and not module.is_symlink() else module.unlink()
+    home.rmdir()
+    home.symlink_to(tmp_path, target_is_directory=True)
+    assert "symbolic link" in str(read(root, assignment).problem)
+    home.unlink()
+    home.write_text("a file")
+    assert "should be a folder" in str(read(root, assignment).problem)
+
+
+def test_a_huge_source_is_refused(root: Path, assignment: Assignment) -> None:
+    put(root, "ada/99_numbers/numbers_.py", b"#" * MAX_SOURCE)
+    assert read(root, assignment).files is not None
+    put(root, "ada/99_numbers/numbers_.py", b"#" * (MAX_SOURCE + 1))
+    assert "larger than" in str(read(root, assignment).problem)
+
+
+@pytest.mark.parametrize("name", ["numbers_.py", "99_numbers/numbers_.py", "assignments/99_numbers/numbers_.py"])
+def test_a_zip_is_read(root: Path, assignment: Assignment, name: str) -> None:
+    zipped(root, {name: b"x = 2", "99_numbers/conftest.py": b""})
+    found = read(root, assignment)
+    assert found.files == {"numbers_.py": b"x = 2"}
+    assert "conftest.py" in found.notices[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["../numbers_.py", "/99_numbers/numbers_.py", "99_numbers/../../numbers_.py", "deep/er/numbers_.py"]
+)
+def test_a_zip_that_points_elsewhere_is_not_followed(root: Path, assignment: Assignment, name: str) -> None:
+    zipped(root, {name: b"x = 2"})
+    assert read(root, assignment).files is None
+    assert sorted(os.listdir(root)) == ["ada"]
+
+
+def test_bombs_links_and_nonsense_in_zips_are_refused(root: Path, assignment: Assignment) -> None:
+    zipped(root, {"numbers_.py": b"#" * (50 << 20)})
+    assert "larger than" in str(read(root, assignment).problem)
+    archive = root / "ada/99_numbers.zip"
+    archive.write_bytes(b"PK\x03\x04 nonsense")
+    assert "not a zip file" in str(read(root, assignment).problem)
+    archive.unlink()
+    archive.parent.rmdir()
+    zipped(root, {"numbers_.py": b"/etc/passwd"}, mode=stat.S_IFLNK | 0o777)
+    assert read(root, assignment).files is None
+
+
+def test_students_are_folders_with_plain_names(root: Path) -> None:
+    for name in ("ada", "b.e-n+1@x_y", "Zoe"):
+        (root / name).mkdir()
+    for name in ("with space", "zoë", "semi;colon", "<b>"):
+        (root / name).mkdir()
+    (root / ".hidden").mkdir()
+    (root / "file").write_text("")
+    (root / "link").symlink_to(root / "ada")
+    students, refused = find_students(root)
+    assert students == ["Zoe", "ada", "b.e-n+1@x_y"]
+    assert len(refused) == 6
+    assert not any(".hidden" in reason for reason in refused)
+
+
+def test_a_folder_that_is_not_there_or_empty_is_told(root: Path) -> None:
+    with pytest.raises(CourseError, match="is empty"):
+        find_students(root)
+    with pytest.raises(CourseError, match="is not a folder"):
+        find_students(root / "nowhere")
