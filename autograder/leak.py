@@ -1,0 +1,398 @@
+"""Looks through a release for anything of `solutions/`: by path, by content, and line by line.
+
+    for leak in find_leaks(Path("/tmp/release"), course):
+        print(leak)        # docs/hints.md:12: a line of the solution, solutions/04_attention/attention.py:41
+
+A line counts wherever it stands: in code, in a comment, a code block, a docstring, a table, a notebook's cell, a hint
+of a manifest. White space, quotes, list marks and a comment behind it make no difference. One line is enough where it
+says enough; of hidden tests and wrong variants it takes three in a row. A hidden test's name or title is enough.
+
+The library's parts have the interface of the references, and share plain lines with them (`self.qkv_proj = ...`). They
+are there to be read. So in `autograder/minigpt/library` only a whole region, or a whole variant's function, counts.
+
+Does not see: a solution with other names, or with its lines joined or broken differently; a single `raise`, `if`, `for`
+or `with` line; text that is encoded or drawn into a picture. An archive, or a file that is no text, is itself a leak.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.manifest import Assignment, Course, CourseError
+from autograder.stubs import find_regions
+
+HISTORY = frozenset({".git", ".hg", ".svn"})
+SECRET_NAME = re.compile(r"(?<![a-z])solutions?(?![a-z])", re.IGNORECASE)
+ARCHIVES = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".whl", ".egg", ".bundle"}
+    | {".pyc", ".pyo", ".so", ".pyd", ".dll", ".pkl", ".pickle", ".pt", ".npz"}
+)
+PICTURES = {".png": b"\x89PNG", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".gif": b"GIF8"}
+
+DECODERS: dict[str, Callable[[str], Any]] = {".ipynb": json.loads, ".json": json.loads, ".toml": tomllib.loads}
+
+LEADING_MARKS = re.compile(r"^(?:[#>]+\s*|(?:[-+*|]|\.\.\.|\d+[.)])\s+)*")  # comments, quotes, lists, diffs, doctests
+TRAILING_COMMENT = re.compile(r"\s+#.*$")
+QUOTES = "`'\",;. "
+WORD = re.compile(r"\w+")
+TEST_NAME = re.compile(r"\bdef\s+(test_\w+)\s*\(")
+COMMONPLACE = re.compile(
+    r"(?:raise|if|elif|else|for|while|with|try|except|def|class|assert|import|from)\b|@|self\.(\w+) = \1$"
+)
+LIBRARY = Path("autograder/minigpt/library")
+RUN = 3
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that must not ship. `path` is relative to the release; line 0 is the file, or folder, as a whole."""
+
+    path: Path
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else f"{self.path}"
+        return f"{place}: {self.what}"
+
+
+@dataclass
+class Secrets:
+    """What a release is searched for. Every text says where it is from."""
+
+    names: dict[str, str] = field(default_factory=dict)  # file names
+    files: dict[bytes, str] = field(default_factory=dict)  # digests
+    lines: dict[str, str] = field(default_factory=dict)  # squeezed lines, each enough by itself
+    runs: dict[tuple[str, ...], str] = field(default_factory=dict)
+    wholes: dict[str, str] = field(default_factory=dict)  # all lines of a region, joined
+    tests: dict[str, Assignment] = field(default_factory=dict)
+    public: set[str] = field(default_factory=set)  # what the references show outside their regions
+
+
+def find_leaks(release: Path, course: Course) -> list[Leak]:
+    """Everything in `release` that is from `solutions/`, by path and line. Without solutions it cannot be told."""
+    secrets = read_secrets(course)
+    found = {leak for path in _walk(release) for leak in _check(path, path.relative_to(release), secrets)}
+    return sorted(found, key=lambda leak: (leak.path, leak.line, leak.what))
+
+
+# --- what is secret --------------------------------------------------------------------------------------------------
+
+
+def read_secrets(course: Course) -> Secrets:
+    """All of `solutions/`. A reference or hidden tests that are not there are a `CourseError`: half a check is none."""
+    secrets = Secrets()
+    assignments = course.assignments()
+    shipped_names = {"README.md", "__init__.py", "assignment.toml"}
+    for assignment in assignments:
+        for path in (assignment.reference, assignment.hidden_tests):
+            if not path.is_file():
+                raise CourseError(f"{path} is missing, so leaks cannot be looked for. Solutions are the instructor's.")
+        _read_reference_outside(assignment, secrets)
+        shipped_names |= {assignment.manifest.module, f"{assignment.stem}.ipynb", *assignment.manifest.files}
+    for assignment in assignments:
+        _read_assignment(assignment, secrets)
+    for path in _walk(course.root / "solutions"):
+        origin = str(path.relative_to(course.root))
+        if path.is_file() and path.suffix != ".pyc":
+            if path.name not in shipped_names and not path.name.startswith("."):
+                secrets.names[path.name] = origin
+            if content := path.read_bytes().strip():
+                secrets.files[hashlib.sha256(content).digest()] = origin
+        if path.suffix == ".ipynb":
+            _read_notebook(path, origin, secrets)
+    return secrets
+
+
+def _read_reference_outside(assignment: Assignment, secrets: Secrets) -> None:
+    lines = _lines(assignment.reference)
+    inside = {number for region in find_regions("\n".join(lines)) for number in range(region.begin, region.end + 1)}
+    secrets.public |= {squeeze(line) for number, line in enumerate(lines, start=1) if number not in inside}
+
+
+def _read_assignment(assignment: Assignment, secrets: Secrets) -> None:
+    lines = _lines(assignment.reference)
+    for region in find_regions("\n".join(lines)):
+        _add(secrets, assignment.reference, lines, region.begin + 1, region.end - 1, "the solution", single=True)
+    visible = assignment.visible_tests.read_text(encoding="utf-8") if assignment.visible_tests.is_file() else ""
+    _read_hidden_tests(assignment, visible, secrets)
+    for name, what in (("mistakes.py", "a wrong variant"), ("alternatives.py", "another solution")):
+        path = assignment.solution_folder / name
+        if path.is_file():
+            lines = _lines(path)
+            for begin, end, _ in _definitions(path):
+                _add(secrets, path, lines, begin, end, what, single=name == "alternatives.py")
+
+
+def _read_hidden_tests(assignment: Assignment, visible: str, secrets: Secrets) -> None:
+    """Names, titles and bodies. A helper that the visible tests have too, word for word, is no secret."""
+    path = assignment.hidden_tests
+    lines = _lines(path)
+    shown = {ast.unparse(node) for node in ast.parse(visible).body}
+    visible_titles = {_title(node) for node in ast.walk(ast.parse(visible)) if isinstance(node, ast.FunctionDef)}
+    for begin, end, node in _definitions(path):
+        is_test = node.name.startswith("test_")
+        if is_test:
+            secrets.tests[node.name] = assignment
+            if (title := _title(node)) and title not in visible_titles:
+                secrets.lines[title] = f"the title of the hidden test {node.name}"
+        if is_test or ast.unparse(node) not in shown:
+            _add(secrets, path, lines, begin, end, "a hidden test", single=False)
+
+
+def _read_notebook(path: Path, origin: str, secrets: Secrets) -> None:
+    """nbgrader's solution cells, as a whole where they have no region, and regions of solutions and hidden tests."""
+    public = set(secrets.public)
+    texts = []
+    for cell in _notebook_cells(path):
+        lines = "".join(cell.get("source", "")).split("\n")  # text, or a list of its lines
+        inside = _marked(lines)
+        if not inside and cell.get("metadata", {}).get("nbgrader", {}).get("solution", False):
+            inside = set(range(len(lines)))
+        public |= {squeeze(line) for index, line in enumerate(lines) if index not in inside}
+        texts += [lines[index] for index in sorted(inside)]
+    for line in texts:
+        if _is_distinctive(line) and squeeze(line) not in public:
+            secrets.lines.setdefault(squeeze(line), f"a line of the solution, {origin}")
+
+
+def _marked(lines: list[str]) -> set[int]:
+    """The lines between nbgrader's markers, which may bear other comment signs than '###'."""
+    inside: set[int] = set()
+    open_at = None
+    for index, line in enumerate(lines):
+        if re.search(r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)", line):
+            open_at = index + 1
+        elif open_at is not None and re.search(r"END (SOLUTION|HIDDEN TESTS|MARK SCHEME)", line):
+            inside |= set(range(open_at, index))
+            open_at = None
+    return inside
+
+
+def _notebook_cells(path: Path) -> list[dict[str, Any]]:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"{path} is not a notebook: {error}") from error
+    return list(cells)
+
+
+def _add(secrets: Secrets, path: Path, lines: list[str], begin: int, end: int, what: str, *, single: bool) -> None:
+    """Notes the runs of lines `begin` to `end`, counted from 1, and with `single` also each line that says enough."""
+    origin = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+    code = [(number, lines[number - 1]) for number in range(begin, end + 1) if not _is_comment(lines[number - 1])]
+    if single:
+        telling = [
+            (number, squeeze(line))
+            for number, line in code
+            if _is_distinctive(line) and squeeze(line) not in secrets.public
+        ]
+        for number, squeezed in telling:
+            secrets.lines.setdefault(squeezed, f"a line of {what}, {origin}:{number}")
+        if telling:
+            secrets.wholes[_joined(code)] = f"the whole of {what}, {origin}:{begin}"
+    for number, run in _runs(code, secrets.public):
+        secrets.runs.setdefault(run, f"lines of {what}, {origin}:{number}")
+
+
+def _definitions(path: Path) -> Iterator[tuple[int, int, ast.FunctionDef | ast.ClassDef]]:
+    """The top-level functions and classes of a file: first and last line of the body, without its docstring."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise CourseError(f"{path}, line {error.lineno}: {error.msg}") from error
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            if body:
+                first = min(inner.lineno for inner in (body[0], *getattr(body[0], "decorator_list", [])))
+                yield first, node.end_lineno or first, node
+
+
+def _title(node: ast.AST) -> str:
+    docstring = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+    return squeeze(docstring.strip().splitlines()[0]) if docstring and docstring.strip() else ""
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+def squeeze(line: str) -> str:
+    """What is compared of a line: no white space, no marks around it, no comment behind it.
+
+    squeeze("> 1. `x = f(y)`,")                     # "x=f(y)"
+    """
+    text = LEADING_MARKS.sub("", line.strip(), count=1)
+    return "".join(TRAILING_COMMENT.sub("", text).strip(QUOTES).split())
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _is_distinctive(line: str) -> bool:
+    """Whether the line alone gives something away: long enough, with a call or an operator, and no mere idiom."""
+    squeezed = squeeze(line)
+    if len(squeezed) < 20 or COMMONPLACE.match(line.strip()):
+        return False
+    if not re.search(r"[=(@*/+<>%\[&|~-]", squeezed):
+        return False
+    return len(WORD.findall(squeezed)) >= 3 or re.search(r"[@*/+<>%&|~-]", squeezed) is not None
+
+
+def _joined(numbered: Iterable[tuple[int, str]]) -> str:
+    """The lines as one text to search in, or for, without blank lines and comments."""
+    squeezed = (squeeze(line) for _, line in numbered if not _is_comment(line))
+    return "\n" + "".join(f"{line}\n" for line in squeezed if line)
+
+
+def _runs(numbered: Iterable[tuple[int, str]], public: set[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Every three lines that follow each other, after dropping those that say nothing or are public."""
+    significant = []
+    for number, line in numbered:
+        squeezed = squeeze(line)
+        if len(squeezed) >= 8 and squeezed not in public and not re.match(r"(?:import|from|@\w+)\b", line.strip()):
+            significant.append((number, squeezed))
+    for start in range(len(significant) - RUN + 1):
+        run = significant[start : start + RUN]
+        yield run[0][0], tuple(text for _, text in run)
+
+
+# --- what ships ------------------------------------------------------------------------------------------------------
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every file and folder below, in order, but not the inside of a link or of a version history."""
+    for path in sorted(folder.iterdir()):
+        yield path
+        if path.is_dir() and not path.is_symlink() and not _is_history(path):
+            yield from _walk(path)
+
+
+def _is_history(path: Path) -> bool:
+    return path.name in HISTORY or all((path / name).exists() for name in ("HEAD", "objects", "refs"))
+
+
+def _check(path: Path, relative: Path, secrets: Secrets) -> Iterator[Leak]:
+    if _is_history(path):
+        yield Leak(relative, 0, "a version history, in which everything that ever was can be read")
+    elif path.is_symlink():
+        yield Leak(relative, 0, "a link, which may lead anywhere")
+    elif SECRET_NAME.search(path.name):
+        yield Leak(relative, 0, "its name speaks of solutions")
+    elif path.name in secrets.names:
+        yield Leak(relative, 0, f"it has the name of {secrets.names[path.name]}")
+    if path.is_file() and not path.is_symlink() and path.name not in HISTORY:
+        yield from _check_content(path, relative, secrets)
+
+
+def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Leak]:
+    content = path.read_bytes()
+    if origin := secrets.files.get(hashlib.sha256(content.strip()).digest()):
+        yield Leak(relative, 0, f"a copy of {origin}")
+    if path.suffix.lower() in ARCHIVES:
+        yield Leak(relative, 0, "an archive or a compiled file, which this check cannot look into")
+        return
+    picture = PICTURES.get(path.suffix.lower())
+    if picture is not None and content.startswith(picture):
+        return
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        yield Leak(relative, 0, "not a text file, so this check cannot read it")
+        return
+    if relative.is_relative_to(LIBRARY):
+        yield from _check_library(relative, text, secrets)
+        return
+    for place, lines in _texts(path, text):
+        yield from _check_lines(relative, place, lines, secrets)
+
+
+def _check_library(relative: Path, text: str, secrets: Secrets) -> Iterator[Leak]:
+    numbered = list(enumerate(text.splitlines(), start=1))
+    joined = _joined(numbered)
+    for whole, what in secrets.wholes.items():
+        if whole in joined:
+            first = whole.split("\n")[1]
+            yield Leak(relative, next(number for number, line in numbered if squeeze(line) == first), what)
+
+
+def _check_lines(relative: Path, place: dict[str, int] | int, lines: list[str], secrets: Secrets) -> Iterator[Leak]:
+    numbered = list(enumerate(lines, start=1))
+    for number, line in numbered:
+        for piece in _pieces(line):
+            if what := secrets.lines.get(squeeze(piece)):
+                yield Leak(relative, _number(place, number, line), what)
+        for name in TEST_NAME.findall(line):
+            owner = secrets.tests.get(name)
+            if owner is not None and not _is_another_assignments_test(relative, owner):
+                yield Leak(relative, _number(place, number, line), f"the hidden test {name} of {owner.name}")
+    for chosen in (numbered, [(number, line) for number, line in numbered if not _is_comment(line)]):
+        for number, run in _runs(chosen, secrets.public):
+            if what := secrets.runs.get(run):
+                yield Leak(relative, _number(place, number, lines[number - 1]), what)
+
+
+def _is_another_assignments_test(relative: Path, owner: Assignment) -> bool:
+    """Two assignments may have tests of one name, and another's visible test is no leak."""
+    return relative.parts[:1] == ("assignments",) and relative.parent.name != owner.name and relative.suffix == ".py"
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """The line, and what stands in it between backticks or in the cells of a table."""
+    yield line
+    for sign in ("`", "|"):
+        if sign in line:
+            yield from line.split(sign)
+
+
+def _number(place: dict[str, int] | int, number: int, line: str) -> int:
+    """The file's line: counted on from the line before the text, or found by how the line is written in the file."""
+    if isinstance(place, int):
+        return place + number
+    written = json.dumps(line, ensure_ascii=False)[1:-1].strip()
+    return next((found for text, found in place.items() if written and written in text), 0)
+
+
+def _texts(path: Path, text: str) -> Iterator[tuple[dict[str, int] | int, list[str]]]:
+    """The file's lines, and the texts that are written inside it as strings, which may hold lines of their own."""
+    lines = text.splitlines()
+    yield 0, lines
+    try:
+        if path.suffix == ".py":
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.lineno - 1, node.value.splitlines()
+        elif path.suffix in DECODERS:
+            where = {line: number for number, line in reversed(list(enumerate(lines, start=1)))}
+            yield from ((where, string.splitlines()) for string in _strings(DECODERS[path.suffix](text)))
+    except (ValueError, SyntaxError, RecursionError):
+        return  # its lines, as they stand, were looked at
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every text in decoded JSON or TOML. A list of texts, such as a cell's lines, is also one text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        if value and all(isinstance(inner, str) for inner in value):
+            yield "\n".join(inner.rstrip("\n") for inner in value)
+        for inner in value:
+            yield from _strings(inner)

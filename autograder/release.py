@@ -1,0 +1,133 @@
+"""Writes what is handed out: a copy of the course without `solutions/`, looked through for leaks before it is there.
+
+    release_student(Course.find(), Path("../students"))        # the files that it wrote, relative to it
+
+What ships is listed here, by name. Names that begin with a dot, and what Python and editors leave behind, stay out. The
+copy is made in a folder beside the target and renamed at the end, so there is a whole release, or none.
+
+Does not update an earlier release: write a new one, and let git compare the two.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jinja2
+
+from autograder.leak import find_leaks
+from autograder.manifest import Course, CourseError
+from autograder.stubs import stale_stubs
+from autograder.suite import collect
+
+FOLDERS = ("assignments", "autograder", "datasets")
+FILES = ("pyproject.toml", "constraints.txt", ".gitignore")
+FILES_IF_THERE = ("LICENSE", "docs/student-guide.md")
+LEFT_OUT = (".*", "__pycache__", "*.pyc", "*.pyo", "*.egg-info", "*~", "*.bak", "*.orig", "*.swp")
+TEMPLATES = Path(__file__).parent / "templates" / "release"
+LEAKS_SHOWN = 10
+
+
+def release_student(course: Course, target: Path) -> list[Path]:
+    """Writes the students' repository and returns its files. If anything is wrong: `CourseError`, nothing written."""
+    _refuse_unready(course)
+    with staged(course, target) as folder:
+        copy_shipped(course, folder)
+        write_templates(course, folder)
+        refuse_leaks(course, folder)
+        return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def staged(course: Course, target: Path) -> Iterator[Path]:
+    """A new folder beside the target, which takes its name if all goes well and is gone otherwise."""
+    target = target.absolute()
+    _refuse_target(course, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+        folder.rename(target)  # an empty folder may be in its place
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_shipped(course: Course, folder: Path) -> None:
+    """Copies what ships, by the lists above."""
+    for name in (*FOLDERS, *FILES):
+        if not (course.root / name).exists():
+            raise CourseError(f"{course.root / name} is missing, and a release needs it")
+        _copy(course.root / name, folder / name)
+    for name in FILES_IF_THERE:
+        if (course.root / name).exists():
+            _copy(course.root / name, folder / name)
+
+
+def write_templates(course: Course, folder: Path) -> None:
+    """Writes the students' README.md and AGENTS.md."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # this is Markdown
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    assignments = course.assignments()
+    points = {assignment.name: collect(assignment, hidden=False).max_score for assignment in assignments}
+    guide = (folder / "docs/student-guide.md").is_file()
+    for template in sorted(TEMPLATES.glob("*.j2")):
+        text = environment.get_template(template.name).render(assignments=assignments, points=points, guide=guide)
+        (folder / template.stem).write_text(text, encoding="utf-8")
+
+
+def refuse_leaks(course: Course, folder: Path) -> None:
+    leaks = find_leaks(folder, course)
+    if leaks:
+        more = [f"... and {len(leaks) - LEAKS_SHOWN} more"] if len(leaks) > LEAKS_SHOWN else []
+        listed = "\n".join([*(f"  {leak}" for leak in leaks[:LEAKS_SHOWN]), *more])
+        raise CourseError(
+            f"the release would give away solutions, so it was not written:\n{listed}\n"
+            "Take each out of the file that it names, or word it differently there."
+        )
+
+
+def _refuse_unready(course: Course) -> None:
+    if not (course.root / "solutions").is_dir():
+        raise CourseError(
+            f"{course.root} has no solutions/, so nobody can tell what would leak. "
+            "Release from the instructor's repository."
+        )
+    if stale := stale_stubs(course):
+        names = ", ".join(str(path.relative_to(course.root)) for path in stale)
+        raise CourseError(f"stale, not what the reference makes: {names}. Run `minigpt stubs --write`, and look at it.")
+
+
+def _refuse_target(course: Course, target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise CourseError(f"{target} is there already, and is no folder: name a new one")
+    if target.is_dir() and any(target.iterdir()):
+        raise CourseError(f"{target} is not empty: name a new folder")
+    for name in (*FOLDERS, "docs", "solutions"):
+        if target.resolve().is_relative_to((course.root / name).resolve()):
+            raise CourseError(f"{target} is inside {course.root / name}: name a folder outside of it")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file, or a folder with all that is in it but `LEFT_OUT`."""
+    if source.is_symlink():
+        raise CourseError(f"{source} is a link. Links do not ship: put the file itself there, or remove it")
+    if source.is_dir():
+        target.mkdir(parents=True)
+        for entry in sorted(source.iterdir()):
+            if not any(entry.match(pattern) for pattern in LEFT_OUT):
+                _copy(entry, target / entry.name)
+    elif source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    else:
+        raise CourseError(f"{source} is neither a file nor a folder, so it cannot ship")
