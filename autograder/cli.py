@@ -1,0 +1,187 @@
+"""The command `minigpt`: reads arguments, calls one module for each command, prints what it gives.
+
+Exit codes: 0 it is so, 1 not yet (tests fail, or something could not be graded), 2 the command was called wrongly.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from autograder.manifest import Course, CourseError
+from autograder.outcome import GraderFault
+
+app = typer.Typer(
+    help="MiniGPT coursework: build a language model from small parts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console(highlight=False)
+CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder, if not this one.")]
+
+
+class Wrong(typer.Exit):
+    """Ends the command with exit code 2 and the reason."""
+
+    def __init__(self, reason: str) -> None:
+        Console(stderr=True, highlight=False).print(f"minigpt: {reason}", markup=False, soft_wrap=True)
+        super().__init__(2)
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Assignments or tasks.")] = None,
+    course: CourseOption = None,
+) -> None:
+    """Run the visible tests of an assignment or a task on your own code."""
+    from autograder import check as checking
+
+    results = []
+    for assignment, tasks in checking.select(Course.find(course), names or []):
+        results.append(checking.check(assignment, tasks))
+        checking.show(results[-1], console)
+    raise typer.Exit(0 if all(result.passed for result in results) else 1)
+
+
+@app.command()
+def hint(
+    task: Annotated[str, typer.Argument(help="The task's id, as `minigpt check` shows it.")],
+    course: CourseOption = None,
+) -> None:
+    """Show the next hint of a task: first a nudge, at last nearly the answer."""
+    from autograder.hints import next_hint
+
+    found = Course.find(course)
+    number, total, text = next_hint(found, task)
+    console.print(f"Hint {number} of {total} for {task}: {text}", markup=False)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder with a folder for each student.")],
+    out: Annotated[Path, typer.Option(help="Where results and reports go.")],
+    assignment: Annotated[list[str] | None, typer.Option(help="Grade this one only; may be repeated.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many submissions at a time.")] = 1,
+    isolation: Annotated[Literal["auto", "bwrap", "landlock", "none"], typer.Option(help="The jail.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Allow hidden tests with --isolation none.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the drawn inputs; drawn and recorded.")] = None,
+    train_steps: Annotated[
+        int | None, typer.Option(min=0, help="Training steps of each MiniGPT; 0 for no training.")
+    ] = None,
+    course: CourseOption = None,
+) -> None:
+    """Grade a class: every student's submissions, each in a jail, with a report for everybody."""
+    from autograder.grade import Settings, grade_class
+    from autograder.jail.isolation import NoIsolation, choose
+    from autograder.report import write_reports
+    from autograder.terminal import ClassTable
+
+    found = Course.find(course)
+    if isolation == "none" and not force:
+        raise Wrong("--isolation none leaves hidden tests open to student code; add --force to do it all the same")
+    try:
+        tier = choose(isolation)
+    except NoIsolation as error:
+        raise Wrong(f"{error}\nRun `minigpt doctor` for the whole picture.") from error
+    names = tuple(found.assignment(name).name for name in assignment) if assignment else None
+    settings = Settings(
+        course=found.root,
+        submissions=submissions,
+        out=out,
+        assignments=names or tuple(each.name for each in found.assignments()),
+        seed=secrets.randbits(32) if seed is None else seed,
+        tier=tier,
+        jobs=jobs,
+        train_steps=train_steps,
+    )
+    with ClassTable(console, settings) as table:
+        records, refused = grade_class(settings, on_record=table.add)
+    write_reports(out, records)
+    table.summarize(records, refused)
+    raise typer.Exit(1 if refused or any(record.result.status == "grader_error" for record in records) else 0)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Where the checkpoint and the loss curve go.")] = Path("runs/minigpt"),
+    preset: Annotated[str, typer.Option(help="Sizes and schedule: tiny or small.")] = "tiny",
+    corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the embedded stories.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the preset's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    library: Annotated[bool, typer.Option("--library", help="Library parts alone, none of your own.")] = False,
+) -> None:
+    """Train a MiniGPT, with your own parts where their visible tests pass."""
+    from autograder.training_command import train_command
+
+    train_command(out, preset, corpus, steps, resume, library, console)
+
+
+@app.command()
+def sample(
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "Once",
+    run: Annotated[Path, typer.Option(help="The folder that `minigpt train` wrote.")] = Path("runs/minigpt"),
+    tokens: Annotated[int, typer.Option(min=0, help="How many tokens to write.")] = 300,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")] = 0.8,
+    seed: Annotated[int | None, typer.Option(help="For the same text again.")] = None,
+) -> None:
+    """Write text with a trained MiniGPT."""
+    from autograder.training_command import sample_command
+
+    console.print(sample_command(run, prompt, tokens, temperature, seed), markup=False, soft_wrap=True)
+
+
+@app.command()
+def release(
+    to: Annotated[Path, typer.Option(help="The new folder to write.")],
+    target: Annotated[Literal["student"], typer.Option(help="For whom.")] = "student",
+    course: CourseOption = None,
+) -> None:
+    """Build what is handed out: everything but the solutions, checked for leaks."""
+    from autograder.release import release_student
+
+    release_student(Course.find(course), to)
+    console.print(f"wrote the students' repository to {to}", markup=False)
+
+
+@app.command()
+def stubs(
+    write: Annotated[bool, typer.Option("--write", help="Write them; without it, only say which are stale.")] = False,
+    course: CourseOption = None,
+) -> None:
+    """Generate the stubs in assignments/ from the references in solutions/."""
+    from autograder.stubs import stale_stubs, write_stubs
+
+    found = Course.find(course)
+    paths = write_stubs(found) if write else stale_stubs(found)
+    for path in paths:
+        console.print(f"{'wrote' if write else 'stale:'} {path}", markup=False)
+    raise typer.Exit(1 if paths and not write else 0)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine, and what to install for the rest."""
+    from autograder.doctor import examine
+
+    for line in examine():
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The console script. What a user did wrong is told in a sentence, never as a traceback."""
+    try:
+        app()
+    except CourseError as error:
+        Console(stderr=True, highlight=False).print(f"minigpt: {error}", markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except GraderFault as fault:
+        Console(stderr=True, highlight=False).print(f"minigpt: {fault}", markup=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,85 @@
+"""What `minigpt grade` prints: a line for each submission as it is graded, and a table at the end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from autograder.grade import Settings
+from autograder.outcome import STATUSES
+from autograder.result import Record
+
+
+class ClassTable:
+    """Shows progress while a class is graded; use as a context manager."""
+
+    def __init__(self, console: Console, settings: Settings) -> None:
+        self._console = console
+        self._settings = settings
+        self._progress = Progress(
+            TextColumn("grading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> ClassTable:
+        names = ", ".join(self._settings.assignments)
+        self._console.print(f"{names}: isolation {self._settings.tier}, seed {self._settings.seed}", markup=False)
+        self._progress.start()
+        self._task = self._progress.add_task("grading", total=None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def add(self, record: Record) -> None:
+        self._progress.advance(self._task)
+        result = record.result
+        self._progress.console.print(f"  {result.student} {result.assignment}: {_points(record)}", markup=False)
+
+    def summarize(self, records: list[Record], refused: list[str]) -> None:
+        """The table of the class, what was refused, and where the reports are."""
+        self._console.print(_table(records))
+        for reason in refused:
+            self._console.print(f"refused: {reason}", markup=False)
+        for record in records:
+            for notice in record.feedback.notices:
+                self._console.print(f"{record.result.student}: {notice}", markup=False)
+        self._console.print(f"reports: {self._settings.out / 'index.html'}", markup=False, soft_wrap=True)
+
+
+def _table(records: list[Record]) -> Table:
+    table = Table(title="class", title_justify="left")
+    for name in ("student", "assignment", "points", "own parts", "loss", "tests"):
+        table.add_column(name, justify="right" if name in ("points", "loss") else "left")
+    for record in records:
+        model = record.minigpt
+        own = ", ".join(slot for slot, whose in model.parts.items() if whose == "own") if model else ""
+        loss = f"{model.validation_loss:.3f}" if model and model.validation_loss is not None else ""
+        result = record.result
+        table.add_row(result.student, result.assignment, _points(record), own or "none", loss, Text(_remarks(record)))
+    return table
+
+
+def _points(record: Record) -> str:
+    score = record.result.score
+    return "not graded" if isinstance(score, msgspec.UnsetType) else f"{score} of {record.result.max_score}"
+
+
+def _remarks(record: Record) -> str:
+    """Everything that is not a plain pass or failure, counted."""
+    if not isinstance(record.result.message, msgspec.UnsetType):
+        return f"{record.result.status}: {record.result.message}"
+    statuses = [test.status for task in record.result.tasks for test in task.tests]
+    counted = [(status.replace("_", " "), statuses.count(status)) for status in STATUSES]
+    return ", ".join(f"{count} {word}" for word, count in counted if count)
