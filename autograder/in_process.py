@@ -50,7 +50,9 @@ class InProcess:
         try:
             self._violations = find_violations(path.read_bytes(), self._rules)
             self._student = Student(load_module(path), manifest)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise  # the student's own Ctrl-C
+        except BaseException as error:  # SystemExit as well: a module that exits is no reason to exit here
             self._violations = []
             self._fault = ImportFailed.from_exception(error, path)
 

@@ -22,7 +22,7 @@ def train_command(
     out: Path, preset: str, corpus: Path | None, steps: int | None, resume: bool, library: bool, console: Console
 ) -> None:
     """Trains into the folder `out`, and says what was reached."""
-    text = datasets.load_file(corpus) if corpus is not None else datasets.load("stories")
+    text = _corpus(corpus)
     symbols = {} if library else _own_symbols()
     made_of = provenance(symbols)
     console.print(
@@ -62,6 +62,13 @@ def sample_command(run: Path, prompt: str, tokens: int, temperature: float, seed
             seed=seed,
         )
     except (ValueError, FileNotFoundError) as error:
+        raise CourseError(str(error)) from error
+
+
+def _corpus(path: Path | None) -> datasets.Corpus:
+    try:
+        return datasets.load("stories") if path is None else datasets.load_file(path)
+    except (ValueError, OSError) as error:
         raise CourseError(str(error)) from error
 
 

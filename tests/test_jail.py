@@ -352,7 +352,7 @@ def test_a_reply_written_before_the_question_is_worth_nothing(jail: Jail) -> Non
     source = """
 import os
 import sys
-wire = sys.modules['autograder.jail.wire']
+wire = sys._getframe(1).f_globals['wire']
 def f():
     data = wire.encode({"nonce": 1, "status": "value", "value": 42})
     os.write(3, wire.LENGTH.pack(len(data)) + data)
@@ -368,7 +368,7 @@ def test_a_reply_too_many_costs_the_next_question(jail: Jail) -> None:
     source = """
 import gc, os, threading
 import sys
-wire = sys.modules['autograder.jail.wire']
+wire = sys._getframe(1).f_globals['wire']
 def f():
     data = wire.encode({"nonce": 0, "status": "value", "value": 42})
     threading.Timer(0.2, os.write, (3, wire.LENGTH.pack(len(data)) + data)).start()
@@ -383,6 +383,29 @@ def g():
     assert student.f() == 0
     with pytest.raises(Crashed):
         student.g()
+    submission.discard()
+
+
+def test_nobody_is_believed_who_blames_the_grader(jail: Jail) -> None:
+    source = """
+import os, sys
+wire = sys._getframe(1).f_globals["wire"]
+def f():
+    data = wire.encode({"nonce": 0, "status": "unconfined", "message": "not my fault"})
+    os.write(3, wire.LENGTH.pack(len(data)) + data)
+"""
+    submission = submitted(jail, source)
+    with pytest.raises(Crashed):
+        submission.begin(case(), 0).f()
+    submission.discard()
+
+
+def test_an_object_that_never_lets_go_costs_its_own_test(jail: Jail) -> None:
+    source = "class f:\n    def __del__(self):\n        while True: pass\ndef fine(): return 1\n"
+    submission = submitted(jail, source)
+    submission.begin(case(limit=1.0), 0).f()
+    assert isinstance(submission.end(), TimedOut)
+    assert submission.begin(case(), 0).fine() == 1
     submission.discard()
 
 
@@ -440,6 +463,32 @@ def test_latin_1_bytes_are_a_syntax_error_not_a_crash(jail: Jail) -> None:
 def test_forbidden_calls_are_caught_by_whatever_alias(jail: Jail, body: str) -> None:
     with pytest.raises(Forbidden, match="softmax"):
         call(jail, body, torch.zeros(2, 2))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import importlib\nreturn importlib.import_module('autograder.minigpt.library').library_parts",
+        "return __import__('autograder.minigpt.library.attention')",
+        "return sys.modules['autograder.minigpt.library.attention']",
+        "return sys.modules['autograder.student_side'].CausalSelfAttention",
+        "import importlib\nreturn importlib.import_module('autograder.testing')",
+        "import importlib\nreturn importlib.import_module('datasets')",
+    ],
+)
+def test_library_parts_cannot_be_imported_by_another_door(jail: Jail, body: str) -> None:
+    with pytest.raises((ImportError, KeyError)):
+        call(jail, body)
+
+
+def test_config_and_protocols_can_be_imported(jail: Jail) -> None:
+    source = (
+        "from autograder.minigpt.config import GPTConfig\nfrom autograder.minigpt import protocols\nimport autograder.minigpt.config as c\n"
+        "def f(): return c.GPTConfig is GPTConfig, GPTConfig(vocab_size=5).vocab_size, hasattr(protocols, 'Tokenizer')\n"
+    )
+    submission = submitted(jail, source)
+    assert submission.begin(case(), 0).f() == (True, 5, True)
+    submission.discard()
 
 
 def test_library_parts_may_still_use_what_is_forbidden_to_the_student(jail: Jail) -> None:

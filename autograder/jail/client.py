@@ -151,6 +151,8 @@ class Submission:
         self._rules = Rules.of(manifest)
         self._connection: socket.socket | None = None
         self._deadline = 0.0
+        self._limit = IMPORT_SECONDS
+        self._confined = False
         self._violations: list[Violation] | None = None
         self._kinds: dict[str, str] = {}
         self._broken: Fault | None = None  # the module cannot even be imported
@@ -162,6 +164,7 @@ class Submission:
         for violation in self._violations or ():
             if violation.concerns(case.task):
                 raise self._note(Forbidden(violation.what, violation.line))
+        self._limit = case.limit
         self.allow(case.limit)
         self.ask("begin", case.task, torch_seed)
         return Proxy(self, MODULE)
@@ -175,7 +178,7 @@ class Submission:
     def end(self) -> Fault | None:
         if self._connection is not None:
             with contextlib.suppress(Fault):
-                self.allow(IMPORT_SECONDS)
+                self.allow(self._limit)  # objects that go may run code of their own
                 self.ask("end")
         return self._fault
 
@@ -195,10 +198,12 @@ class Submission:
         if self._connection is not None:
             return
         self._connection = self._jail.fork()
+        self._confined = False
         try:
             self.allow(IMPORT_SECONDS)
             found = self.ask("inspect", self._manifest.module, self._files, self._rules.forbids, self._rules.owner)
             self._violations = [Violation(**violation) for violation in found]
+            self._confined = True  # from here on student code runs, and nobody is believed who says otherwise
             self.ask("load", self._manifest.module)
             self._kinds = _checked_kinds(self.ask("kinds", list(self._rules.owner)))
         except GraderFault:
@@ -255,7 +260,7 @@ class Submission:
                 raise self._note(OutOfMemory("more memory than the limit allows"))
             case {"nonce": given, "status": "unsendable", "message": str(text)} if given == nonce:
                 raise self._note(NotPlain(text[:300]))
-            case {"nonce": 0, "status": "unconfined", "message": str(text)}:
+            case {"nonce": 0, "status": "unconfined", "message": str(text)} if not self._confined:
                 self.discard()
                 raise GraderFault(f"the jail's walls could not be put up: {text[:300]}")
         self.discard()

@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,14 +27,16 @@ import torch
 from torch import Tensor
 
 from autograder import student_side
-from autograder.forbidden import Rules, find_violations
+from autograder.forbidden import ALLOWED_MODULES, Rules, find_violations
 from autograder.jail import wire
 from autograder.jail.wire import Handle
+from autograder.minigpt import config, protocols  # noqa: F401  what a submission may import
 from autograder.symbols import kind_of
 from autograder.trap import ForbiddenCall, Trap
 
 MODULE, LIBRARY = 0, 1
 MAX_TEXT = 2000
+OWN_PACKAGES = ("autograder", "datasets")
 MAX_HANDLES = 100_000
 PLAIN: tuple[type[Any], ...] = (bool, int, float, str, bytes)
 
@@ -97,6 +100,7 @@ class Worker:
         """Imports the module."""
         self._file = os.path.join(self._folder, name)
         source = Path(self._file).read_bytes()
+        hide_the_graders_own_modules()
         module = ModuleType(name.removesuffix(".py"))
         module.__file__ = self._file
         self._objects = {MODULE: module, LIBRARY: student_side}
@@ -212,6 +216,33 @@ class Worker:
             line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == self._file
         ]
         return lines[-1] if lines else None
+
+
+class NotHere(MetaPathFinder):
+    """Finds nothing of the grader's, before any other finder can."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.partition(".")[0] in OWN_PACKAGES:
+            raise ModuleNotFoundError(f"{name} is not for submissions", name=name)
+
+
+def hide_the_graders_own_modules() -> None:
+    """From now, `import autograder.minigpt.library` finds nothing; the config and the protocols are there.
+
+    Code of the grader that is loaded already goes on working, but must not import more of it.
+    """
+    visible = {name: sys.modules[name] for name in sorted(ALLOWED_MODULES)}
+    for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, NotHere())
+    for name, module in visible.items():
+        sys.modules[name] = module
+        while "." in name:
+            package_name, _, attribute = name.rpartition(".")
+            package = sys.modules.setdefault(package_name, ModuleType(package_name))
+            package.__path__ = []
+            setattr(package, attribute, sys.modules[name])
+            name = package_name
 
 
 def _text_of(error: BaseException) -> str:
