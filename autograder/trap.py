@@ -72,7 +72,7 @@ class Trap:
                 raise self.tripped
             return original(*arguments, **keywords)
 
-        del guarded.__wrapped__  # type: ignore[attr-defined]  # the way back to the original should not be that short
+        del guarded.__wrapped__  # the way back to the original should not be that short
         return guarded
 
     def _is_forbidden_from(self, frame: FrameType) -> bool:
