@@ -33,6 +33,8 @@ class ClassTable:
     def __enter__(self) -> ClassTable:
         names = ", ".join(self._settings.assignments)
         self._console.print(f"{names}: isolation {self._settings.tier}, seed {self._settings.seed}", markup=False)
+        if not self._settings.hidden:
+            self._console.print("no jail, so visible tests only; --force runs the hidden ones all the same")
         self._progress.start()
         self._task = self._progress.add_task("grading", total=None)
         return self

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 import datasets
@@ -19,9 +20,17 @@ from autograder.minigpt.train import PRESETS, Preset
 
 
 def train_command(
-    out: Path, preset: str, corpus: Path | None, steps: int | None, resume: bool, library: bool, console: Console
+    out: Path,
+    preset: str,
+    corpus: Path | None,
+    steps: int | None,
+    resume: bool,
+    library: bool,
+    threads: int,
+    console: Console,
 ) -> None:
     """Trains into the folder `out`, and says what was reached."""
+    torch.set_num_threads(threads)
     text = _corpus(corpus)
     symbols = {} if library else _own_symbols()
     made_of = provenance(symbols)

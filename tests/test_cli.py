@@ -103,7 +103,6 @@ def test_check_of_broken_work_says_what_is_wrong(shipped: Course, source: str, t
         (("release", "--to", "x"), "solutions"),
         (("grade", ".", "--out", "x", "--seed", "1"), "hidden tests are in the instructor's repository only"),
         (("grade", "nowhere", "--out", "x"), "nowhere is not a folder"),
-        (("grade", "nowhere", "--out", "x", "--isolation", "none"), "--force"),
         (("sample",), "minigpt train"),
         (("train", "--preset", "enormous"), "there is no preset 'enormous'"),
         (("train", "--corpus", "nowhere.txt"), "nowhere.txt"),
@@ -167,6 +166,19 @@ def test_grade_prints_the_class_and_writes_every_file(small_course: Course) -> N
         assert (out / name).is_file(), name
     shutil.rmtree(submissions / "not a name")
     assert minigpt("grade", submissions, "--out", out, "--train-steps", "0", cwd=small_course.root).returncode == 0
+
+
+def test_without_a_jail_hidden_tests_run_only_when_forced(small_course: Course) -> None:
+    target = small_course.root / "submissions/ada/99_numbers/numbers_.py"
+    target.parent.mkdir(parents=True)
+    target.write_text(small_course.assignment("99_numbers").reference.read_text())
+    options = ("--out", "out", "--train-steps", "0", "--isolation", "none")
+    open_to_all = minigpt("grade", "submissions", *options, cwd=small_course.root)
+    assert "visible tests only" in open_to_all.stdout
+    assert "3 of 3" in open_to_all.stdout
+    forced = minigpt("grade", "submissions", *options, "--force", cwd=small_course.root)
+    assert "10 of 10" in forced.stdout
+    assert '"isolation": "none"' in (small_course.root / "out/ada/99_numbers/result.json").read_text()
 
 
 def test_train_and_sample_with_library_parts(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class Zygote:
                 request, connection = _receive_with_socket(self._control)
             except EOFError:
                 self.kill()
+                shutil.rmtree(self._folder, ignore_errors=True)  # also where the grader died and cannot
                 return
             if request["op"] == "fork" and connection is not None:
                 self.kill()
