@@ -42,6 +42,7 @@ class InProcess:
     """A `Backend` whose students are modules of this process."""
 
     def __init__(self, manifest: Manifest, path: Path) -> None:
+        self.own_file: str | None = str(path)
         self._rules = Rules.of(manifest)
         self._path = path
         self._student: Student | None = None

@@ -36,7 +36,9 @@ class Case:
 
 
 class Backend(Protocol):
-    """Where the student's module lives."""
+    """Where the student's module lives. `own_file`: its path, if that is in this process."""
+
+    own_file: str | None
 
     def begin(self, case: Case, torch_seed: int) -> Any:
         """Gets ready for one test, and gives the `student` of that test."""

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,11 +134,22 @@ class Recorder:
         if isinstance(error, GraderFault):
             self.fault = error
         if error is not None or not report.passed or hasattr(report, "wasxfail"):
+            self._note_line(error)
             self.outcomes.setdefault(case.id, failure(case, error))
         elif report.when == "call":
             self.outcomes.setdefault(case.id, Outcome("passed"))
         if report.when == "teardown":
             self._finish(case, item.stash.get(FAULT, None))
+
+    def _note_line(self, error: BaseException | None) -> None:
+        """In-process, the line is in the traceback; from a jail it comes with the exception."""
+        own_file = self._grading.backend.own_file if self._grading is not None else None
+        if error is None or own_file is None or isinstance(error, AssertionError | Fault):
+            return
+        frames = traceback.walk_tb(error.__traceback__)
+        lines = [line for frame, line in frames if frame.f_code.co_filename == own_file]
+        if lines:
+            error.student_line = lines[-1]  # type: ignore[attr-defined]
 
     def _finish(self, case: Case, fault: Fault | None) -> None:
         """A fault counts even where the test itself passed, or swallowed it."""

@@ -100,6 +100,14 @@ def test_a_module_that_always_raises_earns_nothing_for_raising(small_course: Cou
     assert statuses(in_jail(small_course, jail, source))["test_refuses_text"] == "failed"
 
 
+def test_the_line_of_an_exception_is_told_on_both_sides(small_course: Course, jail: Jail) -> None:
+    source = reference(small_course).replace("return x + x", "return x + y")
+    line = 1 + source[: source.index("x + y")].count("\n")
+    told = f"NameError: name 'y' is not defined (line {line} of your file)"
+    assert in_process(small_course, source)["test_doubles"].message == told
+    assert in_jail(small_course, jail, source)["test_doubles"].message == told
+
+
 def test_a_hint_is_the_lines_own_or_the_tests(small_course: Course) -> None:
     outcomes = in_process(small_course, reference(small_course).replace("return x + x", "return x + 1"))
     assert outcomes["test_doubles"].hint == "Add x to itself."
@@ -186,6 +194,8 @@ def test_hidden_tests_that_are_not_there_are_missed_by_name(small_course: Course
 
 def test_a_fault_of_the_grader_is_nobodys_zero(small_course: Course) -> None:
     class Broken:
+        own_file = None
+
         def begin(self, case: object, torch_seed: int) -> object:
             raise GraderFault("the jail is gone")
 

@@ -144,6 +144,8 @@ class Submission:
     The worker is forked when the first test begins, and again after a test that ended it.
     """
 
+    own_file: str | None = None
+
     def __init__(self, jail: Jail, manifest: Manifest, files: dict[str, bytes]) -> None:
         self._jail = jail
         self._manifest = manifest
