@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -16,6 +17,8 @@ from autograder.manifest import Course
 pytest_plugins = ["pytester"]
 REPOSITORY = Path(__file__).parents[1]
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("project", deadline=None, print_blob=True, database=None)
+hypothesis.settings.load_profile("project")
 
 MANIFEST = """
 title = "Numbers"
@@ -86,6 +89,7 @@ def test_counts(student):
 
 HIDDEN = '''"""Hidden tests of numbers_.py."""
 
+import hypothesis
 import pytest
 import torch
 
