@@ -137,6 +137,27 @@ def sample(
 
 
 @app.command()
+def assemble(
+    submission: Annotated[Path | None, typer.Argument(help="A student's folder; without it, your own work.")] = None,
+    out: Annotated[Path, typer.Option(help="The new folder to write.")] = Path("my-minigpt"),
+    course: CourseOption = None,
+) -> None:
+    """Write a MiniGPT that runs on its own: your sources as they are, library parts for the rest."""
+    from autograder.jail.isolation import NoIsolation
+    from autograder.take_home import take_home
+
+    try:
+        parts = take_home(Course.find(course), submission, out)
+    except NoIsolation as error:
+        raise Wrong(str(error)) from error
+    own = [slot for slot, whose in parts.items() if whose == "own"]
+    console.print(
+        f"wrote {out / 'minigpt'}: {len(own)} of {len(parts)} parts are your own ({', '.join(own) or 'none'})"
+    )
+    console.print(f"try: cd {out} && python -m minigpt train && python -m minigpt sample", markup=False)
+
+
+@app.command()
 def release(
     to: Annotated[Path, typer.Option(help="The new folder to write.")],
     target: Annotated[Literal["student"], typer.Option(help="For whom.")] = "student",

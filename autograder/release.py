@@ -11,13 +11,11 @@ Does not update an earlier release: write a new one, and let git compare the two
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import jinja2
 
+from autograder.files import staged_folder
 from autograder.leak import find_leaks
 from autograder.manifest import Course, CourseError
 from autograder.stubs import stale_stubs
@@ -34,26 +32,12 @@ LEAKS_SHOWN = 10
 def release_student(course: Course, target: Path) -> list[Path]:
     """Writes the students' repository and returns its files. If anything is wrong: `CourseError`, nothing written."""
     _refuse_unready(course)
-    with staged(course, target) as folder:
+    _refuse_target(course, target)
+    with staged_folder(target) as folder:
         copy_shipped(course, folder)
         write_templates(course, folder)
         refuse_leaks(course, folder)
         return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-
-
-@contextmanager
-def staged(course: Course, target: Path) -> Iterator[Path]:
-    """A new folder beside the target, which takes its name if all goes well and is gone otherwise."""
-    target = target.absolute()
-    _refuse_target(course, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        folder.chmod(0o755)
-        yield folder
-        folder.rename(target)  # an empty folder may be in its place
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_shipped(course: Course, folder: Path) -> None:
@@ -108,10 +92,6 @@ def _refuse_unready(course: Course) -> None:
 
 
 def _refuse_target(course: Course, target: Path) -> None:
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise CourseError(f"{target} is there already, and is no folder: name a new one")
-    if target.is_dir() and any(target.iterdir()):
-        raise CourseError(f"{target} is not empty: name a new folder")
     for name in (*FOLDERS, "docs", "solutions"):
         if target.resolve().is_relative_to((course.root / name).resolve()):
             raise CourseError(f"{target} is inside {course.root / name}: name a folder outside of it")
