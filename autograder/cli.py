@@ -50,6 +50,14 @@ def check(
 
 
 @app.command()
+def status(course: CourseOption = None) -> None:
+    """Show which parts of the MiniGPT are your own, and what to do next."""
+    from autograder.status import show_status
+
+    show_status(Course.find(course), console)
+
+
+@app.command()
 def hint(
     task: Annotated[str, typer.Argument(help="The task's id, as `minigpt check` shows it.")],
     course: CourseOption = None,

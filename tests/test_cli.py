@@ -122,6 +122,21 @@ def test_outside_of_a_course(tmp_path: Path) -> None:
     assert "is not inside a course" in result.stderr
 
 
+def test_status_says_which_parts_are_own_and_what_is_next(course: Course, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    shutil.copytree(REPOSITORY / "assignments", root / "assignments")
+    before = minigpt("status", cwd=root)
+    assert before.returncode == 0
+    assert before.stdout.startswith("0 of 21 parts")
+    assert "next: softmax" in before.stdout
+    shutil.copy(course.assignment("04_attention").reference, root / "assignments/04_attention/attention.py")
+    after = minigpt("status", cwd=root)
+    assert after.stdout.startswith("1 of 21 parts")
+    assert "* attention" in after.stdout
+    assert "32 of 32 points" in after.stdout
+    assert "Try: minigpt assemble" in after.stdout
+
+
 def test_hints_come_one_by_one_and_the_last_one_stays(shipped: Course) -> None:
     told = [minigpt("hint", "double", cwd=shipped.root).stdout.strip() for _ in range(3)]
     assert told == [
