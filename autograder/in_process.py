@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from autograder import student_side
-from autograder.forbidden import Rules, find_violations
+from autograder.forbidden import Rules, Violation, find_violations
 from autograder.manifest import Manifest
 from autograder.outcome import Fault, Forbidden, ImportFailed
 from autograder.plugin import Case
@@ -45,6 +45,7 @@ class InProcess:
         self.own_file: str | None = str(path)
         self._rules = Rules.of(manifest)
         self._path = path
+        self._violations: list[Violation] = []
         self._student: Student | None = None
         self._fault: Exception | None = None
         self._trap: Trap | None = None
@@ -54,16 +55,15 @@ class InProcess:
         except KeyboardInterrupt:
             raise  # the student's own Ctrl-C
         except BaseException as error:  # SystemExit as well: a module that exits is no reason to exit here
-            self._violations = []
             self._fault = ImportFailed.from_exception(error, path)
 
     def begin(self, case: Case, torch_seed: int) -> Student:
-        if self._student is None:
-            assert self._fault is not None
-            raise self._fault
         for violation in self._violations:
             if violation.concerns(case.task):
                 raise Forbidden(violation.what, violation.line)
+        if self._student is None:
+            assert self._fault is not None
+            raise self._fault
         torch.default_generator.manual_seed(torch_seed)
         self._trap = Trap(self._rules, case.task, str(self._path))
         self._trap.set()

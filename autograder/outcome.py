@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 Status = Literal["passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory"]
+MAY_IMPORT = "torch, numpy, regex and jaxtyping"
 STATUSES: tuple[Status, ...] = ("passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory")
 
 
@@ -37,7 +38,10 @@ class Forbidden(Fault):
     def __init__(self, what: str, line: int | None = None) -> None:
         self.what = what
         place = f" (line {line})" if line else ""
-        super().__init__(f"{what} may not be used in this task{place}: write it yourself")
+        if what.startswith("import "):
+            super().__init__(f"{what}{place}: only the standard library, {MAY_IMPORT} may be imported")
+        else:
+            super().__init__(f"{what} may not be used in this task{place}: write it yourself")
 
 
 class TimedOut(Fault):

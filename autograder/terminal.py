@@ -66,10 +66,10 @@ def _table(records: list[Record]) -> Table:
         table.add_column(name, justify="right" if name in ("points", "loss") else "left")
     for record in records:
         model = record.minigpt
-        own = ", ".join(slot for slot, whose in model.parts.items() if whose == "own") if model else ""
+        own = (", ".join(slot for slot, whose in model.parts.items() if whose == "own") or "none") if model else ""
         loss = f"{model.validation_loss:.3f}" if model and model.validation_loss is not None else ""
         result = record.result
-        table.add_row(result.student, result.assignment, _points(record), own or "none", loss, Text(_remarks(record)))
+        table.add_row(result.student, result.assignment, _points(record), own, loss, Text(_remarks(record)))
     return table
 
 

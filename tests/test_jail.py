@@ -416,7 +416,8 @@ def test_an_object_that_never_lets_go_costs_its_own_test(jail: Jail) -> None:
     ("source", "told"),
     [
         ("def f(:\n", "line 1"),
-        ("x = 1\nimport nothing_of_the_kind\n", "ModuleNotFoundError"),
+        ("x = 1\nimport nothing_of_the_kind\n", "import nothing_of_the_kind (line 2): only the standard library"),
+        ("x = 1\nimport torch.nothing_of_the_kind\n", "ModuleNotFoundError"),
         ("raise RuntimeError('at import')", "RuntimeError: at import"),
         ("\0", "null bytes"),
         ("# coding: nonsense\n", "encoding"),

@@ -79,6 +79,8 @@ def test_the_reference_passes_in_process_and_across_the_boundary(small_course: C
         (("return x + x", "return x * 3"), {"test_doubles": "failed", "test_refuses_text": "failed"}),
         (("return x + x", "return torch.mul(x, 2)"), dict.fromkeys(["test_doubles", "test_doubles_nothing", "test_refuses_text"], "forbidden")),
         (("    return x + x", "    raise NotImplementedError"), dict.fromkeys(["test_doubles", "test_doubles_nothing", "test_refuses_text"], "not_attempted")),
+        (("import torch", "import torch\nimport autograder.minigpt.library"), dict.fromkeys(["test_doubles", "test_doubles_nothing", "test_refuses_text", "test_counts", "test_count_is_an_attribute"], "forbidden")),
+        (("import torch", "import torch, nothing_of_the_kind"), dict.fromkeys(["test_doubles", "test_doubles_nothing", "test_refuses_text", "test_counts", "test_count_is_an_attribute"], "forbidden")),
         (("def double", "def triple"), dict.fromkeys(["test_doubles", "test_doubles_nothing", "test_refuses_text"], "failed")),
         (("class Counter:", "Counter = 3\nclass Count:"), dict.fromkeys(["test_counts", "test_count_is_an_attribute"], "failed")),
         (("self.count += int(number)", "self.count = int(number)"), {"test_counts": "failed"}),

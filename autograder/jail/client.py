@@ -205,6 +205,9 @@ class Submission:
             self.allow(IMPORT_SECONDS)
             found = self.ask("inspect", self._manifest.module, self._files, self._rules.forbids, self._rules.owner)
             self._violations = [Violation(**violation) for violation in found]
+            for violation in self._violations:
+                if violation.task is None:  # an import: it concerns every task, and would not work here anyway
+                    raise Forbidden(violation.what, violation.line)
             self._confined = True  # from here on student code runs, and nobody is believed who says otherwise
             self.ask("load", self._manifest.module)
             self._kinds = _checked_kinds(self.ask("kinds", list(self._rules.owner)))
