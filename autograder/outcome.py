@@ -25,6 +25,8 @@ class ImportFailed(Fault):
 
     @staticmethod
     def from_exception(error: BaseException, path: Path) -> ImportFailed:
+        if isinstance(error, FileNotFoundError) and error.filename == str(path):
+            return ImportFailed(f"there is no {path.name}: write it, or copy the stub back")
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         return ImportFailed(f"{path.name} cannot be imported: {type(error).__name__}: {text}{line}")

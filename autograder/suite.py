@@ -198,6 +198,8 @@ def _pytest(arguments: list[str], recorder: Recorder, root: Path) -> None:
     """One pytest run in this process. Every way in which it can fail as a whole is a `GraderFault`."""
     with _quiet_environment():
         code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", str(root), *arguments], plugins=[recorder])
+    if code == pytest.ExitCode.INTERRUPTED and not recorder.problems:
+        raise KeyboardInterrupt
     if recorder.fault is not None:
         raise recorder.fault
     if recorder.problems or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):

@@ -107,7 +107,10 @@ def _worst_difference(actual: Tensor, expected: Tensor) -> str:
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"
+    name = type(value).__name__
+    return (
+        "an object of some other kind" if name == "Proxy" else f"a {name}"
+    )  # a proxy stands for what stayed in a jail
 
 
 def _fail(message: str, hint: str | None) -> NoReturn:

@@ -64,6 +64,21 @@ def test_check_tells_the_property_the_difference_and_the_hint(shipped: Course) -
         assert line in result.stdout
 
 
+def test_check_without_the_module_says_that_it_is_missing(shipped: Course) -> None:
+    shipped.assignment("99_numbers").stub.unlink()
+    result = minigpt("check", cwd=shipped.root)
+    assert result.returncode == 1
+    assert "there is no numbers_.py" in result.stdout
+
+
+def test_ctrl_c_ends_a_check_quietly(shipped: Course) -> None:
+    loop = "import os, signal\ndef double(x):\n    os.kill(os.getpid(), signal.SIGINT)\n    while True: pass\n"
+    shipped.assignment("99_numbers").stub.write_text(loop)
+    result = minigpt("check", "double", cwd=shipped.root)
+    assert result.returncode == 130
+    assert "pytest" not in result.stderr and "Traceback" not in result.stderr
+
+
 def test_check_of_finished_work_exits_0(shipped: Course) -> None:
     write(shipped, ("    raise NotImplementedError\n    ### END", "    return x + x\n    ### END"))
     result = minigpt("check", "double", cwd=shipped.root)

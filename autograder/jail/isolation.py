@@ -92,7 +92,7 @@ def _no_seccomp() -> str | None:
     try:
         import pyseccomp  # noqa: F401
     except ImportError:
-        return "the package pyseccomp is missing: pip install 'minigpt-coursework[instructor]'"
+        return "the package pyseccomp is missing: pip install -e '.[instructor]' -c constraints.txt"
     except RuntimeError:
         return "the system library libseccomp is missing: on Debian and Ubuntu, apt install libseccomp2"
     return None
@@ -102,7 +102,7 @@ def _no_landlock() -> str | None:
     try:
         import landlock
     except ImportError:
-        return "the package landlock is missing: pip install 'minigpt-coursework[instructor]'"
+        return "the package landlock is missing: pip install -e '.[instructor]' -c constraints.txt"
     try:
         landlock.landlock_abi_version()
     except (OSError, landlock.LandlockError):
