@@ -33,12 +33,16 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of an `assignment.toml`."""
+    """The whole of an `assignment.toml`.
+
+    optimizers: its tests make `torch.optim.Optimizer`s, so the jail loads what these need once, for all submissions.
+    """
 
     title: str
     module: str
     tasks: tuple[Task, ...] = msgspec.field(name="task")
     files: tuple[str, ...] = ()
+    optimizers: bool = False
 
     def task(self, task_id: str) -> Task:
         for task in self.tasks:

@@ -7,14 +7,15 @@ same process as the student's code:
     rope = student.library.rope(theta=10000.0)                          # a callable to hand in
     model = student.library.GPT(student.library.config(vocab_size=11), student.library.parts())
 
-Every library part is an attribute too, by its own name. Nothing here may be trusted: under the grader it lives in the
-jail. It knows no expected value, no test and no score.
+Every library part is an attribute too, by its own name, and so is every probe of the package `autograder.probes`.
+Nothing here may be trusted: under the grader it lives in the jail. It knows no expected value, no test and no score.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -22,11 +23,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autograder import probes
 from autograder.minigpt.assemble import assemble_parts
 from autograder.minigpt.config import GPTConfig
 from autograder.minigpt.library import library_parts
 from autograder.minigpt.parts import Parts
 from autograder.minigpt.train import PRESETS, TrainResult, train_model
+
+
+def _all_probes() -> dict[str, Any]:
+    """What the modules of `autograder.probes` offer, by name. Now, as nothing can be imported in the jail later."""
+    names = [f"{probes.__name__}.{found.name}" for found in pkgutil.iter_modules(probes.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    return {name: getattr(module, name) for module in modules for name in module.__all__}
+
+
+PROBES = _all_probes()
 
 
 def parts(**own: Any) -> Parts:
@@ -98,27 +110,6 @@ def set_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
             found[name].copy_(value)
 
 
-def leaves_arguments_alone(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bool:
-    """Whether a call leaves its tensor arguments as they were."""
-    tensors = [x for x in (*arguments, *keywords.values()) if isinstance(x, Tensor)]
-    before = [x.clone() for x in tensors]
-    function(*arguments, **keywords)
-    return all(torch.equal(x, y) for x, y in zip(tensors, before, strict=True))
-
-
-def uses_global_randomness(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bool:
-    """Whether a call moves torch's global random state."""
-    before = torch.get_rng_state()
-    function(*arguments, **keywords)
-    return not torch.equal(before, torch.get_rng_state())
-
-
-def is_instance(value: object, class_name: str) -> bool:
-    """Whether `value` is an instance of a class named by its full path, such as "torch.nn.Linear"."""
-    module, _, name = class_name.rpartition(".")
-    return isinstance(value, getattr(importlib.import_module(module), name))
-
-
 class Trained:
     """A trained MiniGPT that stays here; what is asked of it comes out as plain values."""
 
@@ -168,6 +159,8 @@ def train_minigpt(
 
 
 def __getattr__(name: str) -> Any:
+    if name in PROBES:
+        return PROBES[name]
     if name in {field.name for field in fields(Parts)}:
         return getattr(library_parts(), name)
     raise AttributeError(f"student.library has no {name!r}")
