@@ -28,7 +28,10 @@ WHITE_SPACE = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 # The slots of `autograder.minigpt.parts`, in the order in which text goes through a MiniGPT.
 STAGES: tuple[tuple[str, dict[str, str]], ...] = (
-    ("Text to numbers", {"tokenizer": "tokenizer", "bpe": "byte-pair tokenizer", "data": "batches"}),
+    (
+        "Text to numbers",
+        {"tokenizer": "tokenizer", "merges": "byte pairs", "bpe": "byte-pair tokenizer", "data": "batches"},
+    ),
     (
         "The network",
         {

@@ -31,7 +31,9 @@ def train_command(
 ) -> None:
     """Trains into the folder `out`, and says what was reached."""
     torch.set_num_threads(threads)
-    text = _corpus(corpus)
+    chosen = _preset(preset, steps)
+    text = _corpus(chosen, corpus)
+    floor = text.floor if chosen.training.tokenizer == "char" else None  # known per character, not per token
     symbols = {} if library else _own_symbols()
     made_of = provenance(symbols)
     console.print(
@@ -42,17 +44,17 @@ def train_command(
             out,
             text.train,
             text.validation,
-            _preset(preset, steps),
+            chosen,
             assemble_parts(symbols),
             provenance=made_of.as_dict(),
-            floor=text.floor,
+            floor=floor,
             resume=resume,
         )
     except (ValueError, FileNotFoundError, FileExistsError) as error:
         raise CourseError(str(error)) from error
     reached = f"validation loss {result.validation[-1][1]:.3f} nats per token"
-    floor = f"; no model of this text can go below {text.floor:.3f}" if text.floor is not None else ""
-    console.print(f"{reached}{floor}\nwrote checkpoint.pt, loss.csv and loss.png to {out}", markup=False)
+    best = f"; no model of this text can go below {floor:.3f}" if floor is not None else ""
+    console.print(f"{reached}{best}\nwrote checkpoint.pt, loss.csv and loss.png to {out}", markup=False)
 
 
 def sample_command(run: Path, prompt: str, tokens: int, temperature: float, seed: int | None) -> str:
@@ -74,9 +76,9 @@ def sample_command(run: Path, prompt: str, tokens: int, temperature: float, seed
         raise CourseError(str(error)) from error
 
 
-def _corpus(path: Path | None) -> datasets.Corpus:
+def _corpus(preset: Preset, path: Path | None) -> datasets.Corpus:
     try:
-        return datasets.load("stories") if path is None else datasets.load_file(path)
+        return datasets.load(preset.corpus) if path is None else datasets.load_file(path)
     except (ValueError, OSError) as error:
         raise CourseError(str(error)) from error
 

@@ -1,6 +1,7 @@
 """A corpus: text to train on, text to validate on, and the best loss that any model can have on it.
 
     load("stories")             built in, no download
+    load("python")              the sources of this Python's standard library
     load_file("my_book.txt")    a text file of your own
 
 What it does not handle: tokens (a corpus is characters), files too big for memory, encodings other than UTF-8.
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from . import entropy, stories
+from . import entropy, python_sources, stories
 from .grammar import alphabet
 
 TRAIN_SEED, VALIDATION_SEED = 1, 2
@@ -35,7 +36,7 @@ class Corpus:
 
 
 def load(name: str) -> Corpus:
-    """A built-in corpus. The same text on every machine.
+    """A built-in corpus. "stories" is the same text on every machine, "python" depends on the version of Python.
 
     >>> load("stories").train[:13]
     'Leo the snail'
@@ -56,11 +57,15 @@ def load_file(path: str | Path) -> Corpus:
         raise ValueError(
             f"{str(path)!r} is not UTF-8 text (byte {error.start}); save it as UTF-8 and try again"
         ) from error
-    held_out = len(text) // 10
-    if not held_out:
+    if len(text) < 10:
         raise ValueError(f"{str(path)!r} has {len(text)} characters; a corpus needs 10 or more")
-    characters = "".join(sorted(set(text)))
-    return Corpus(path.stem, text[:-held_out], text[-held_out:], floor=None, alphabet=characters)
+    return _without_floor(path.stem, text)
+
+
+def _without_floor(name: str, text: str) -> Corpus:
+    """The last tenth is for validation."""
+    held_out = len(text) // 10
+    return Corpus(name, text[:-held_out], text[-held_out:], floor=None, alphabet="".join(sorted(set(text))))
 
 
 @lru_cache(maxsize=1)
@@ -79,4 +84,9 @@ def _stories() -> Corpus:
     )
 
 
-BUILT_IN: dict[str, Callable[[], Corpus]] = {"stories": _stories}
+@lru_cache(maxsize=1)
+def _python() -> Corpus:
+    return _without_floor("python", python_sources.read_sources())
+
+
+BUILT_IN: dict[str, Callable[[], Corpus]] = {"stories": _stories, "python": _python}

@@ -6,6 +6,7 @@ the set of symbols that are replaced together. The name of a slot is what a mani
 | slot | symbols | what it does in MiniGPT |
 |---|---|---|
 | tokenizer | CharTokenizer | text to ids, one per character |
+| merges | train_bpe | which byte pairs there are; the library's come ready-made |
 | bpe | BPETokenizer | text to ids, one per byte-pair token |
 | data | normalize_text, train_val_split, sliding_windows, get_batch | text to batches |
 | embeddings | InputEmbedding | ids to vectors |
@@ -45,6 +46,7 @@ from . import protocols
 
 SLOTS: dict[str, tuple[str, ...]] = {
     "tokenizer": ("CharTokenizer",),
+    "merges": ("train_bpe",),
     "bpe": ("BPETokenizer",),
     "data": ("normalize_text", "train_val_split", "sliding_windows", "get_batch"),
     "embeddings": ("InputEmbedding",),
@@ -73,6 +75,7 @@ class Parts:
     """One part for every symbol of `SLOTS`, by the symbol's own name: `parts.CausalSelfAttention`, `parts.generate`."""
 
     CharTokenizer: protocols.CharTokenizerType
+    train_bpe: protocols.TrainBPE
     BPETokenizer: protocols.BPETokenizerType
     normalize_text: protocols.NormalizeText
     train_val_split: protocols.TrainValSplit

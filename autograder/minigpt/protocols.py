@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         | tuple[Float[Tensor, "batch time d_model"], Float[Tensor, "batch heads time keys"]]
     )
 
-# --- tokenizer, bpe -------------------------------------------------------------------------------------------------
+# --- tokenizer, merges, bpe ------------------------------------------------------------------------------------------
 
 
 class Tokenizer(Protocol):
@@ -54,6 +54,14 @@ class BPETokenizerType(Protocol):
     def __call__(
         self, vocab: dict[int, bytes], merges: list[tuple[bytes, bytes]], special_tokens: Sequence[str] = ()
     ) -> Tokenizer: ...
+
+
+class TrainBPE(Protocol):
+    """Slot `merges`: the vocabulary, and the byte pairs to merge, in order. They need not be learned from `text`."""
+
+    def __call__(
+        self, text: str, vocab_size: int, special_tokens: Sequence[str] = ()
+    ) -> tuple[dict[int, bytes], list[tuple[bytes, bytes]]]: ...
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

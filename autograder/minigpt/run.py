@@ -22,15 +22,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .config import GPTConfig
 from .curve import Curve, draw_curve, read_curve, write_curve, write_file
 from .parts import Parts
 from .train import OnStep, Preset, Session, TrainConfig, TrainResult, run_steps, start_session
-
-if TYPE_CHECKING:
-    from .protocols import Tokenizer
 
 CHECKPOINT, LOSSES, PICTURE, RUN = "checkpoint.pt", "loss.csv", "loss.png", "run.json"
 SCHEMA = "minigpt/run/v1"
@@ -113,14 +110,9 @@ def describe(
         "config": asdict(session.config),
         "training": asdict(preset.training),
         "text_sha256": hashlib.sha256(f"{text_train}\0{text_validation}".encode(errors="surrogatepass")).hexdigest(),
-        "vocabulary": vocabulary(session.tokenizer, preset.training.tokenizer),
+        "vocabulary": session.vocabulary,
         "provenance": dict(provenance or {}),
     }
-
-
-def vocabulary(tokenizer: Tokenizer, kind: str) -> str:
-    """What `restore_tokenizer` needs: the characters in order, or the name of the vocabulary that ships."""
-    return tokenizer.decode(range(tokenizer.vocab_size)) if kind == "char" else "stories"
 
 
 def read_run(folder: str | Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import nn
 from .config import GPTConfig
 from .model import build_model
 from .parts import Parts
-from .run import CHECKPOINT, config_of, preset_of, read_run
+from .run import CHECKPOINT, config_of, read_run
 from .train import make_tokenizer
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def load_run(folder: str | Path, parts: Parts, *, device: str = "cpu") -> tuple[
     checkpoint = Path(folder) / CHECKPOINT
     if not checkpoint.exists():
         raise FileNotFoundError(f"{folder} has no {CHECKPOINT} yet: train some steps first")
-    tokenizer = make_tokenizer(preset_of(description).training.tokenizer, description["vocabulary"], parts)
+    tokenizer = make_tokenizer(description["vocabulary"], parts)
     config = config_of(description)
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(f"{folder}: the vocabulary has {tokenizer.vocab_size} tokens, the model {config.vocab_size}")

@@ -21,7 +21,6 @@ import torch
 from torch import nn
 
 from .config import GPTConfig
-from .library import stories_vocabulary
 from .model import build_model
 from .parts import Parts
 
@@ -29,8 +28,12 @@ if TYPE_CHECKING:
     from .protocols import Batch, Ids, Tokenizer
 
 TokenizerKind = Literal["char", "bpe"]
+Vocabulary = str | list[tuple[str, str]]
 OnStep = Callable[[int, float, float], object]
 OnValidation = Callable[[int, float], object]
+
+
+BPE_CHARACTERS = 1_000_000  # more text makes hardly any difference to which pairs are frequent
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class TrainConfig:
     - `weight_decay`, `betas`, `eps`, `max_norm`: for the optimizer and for clipping.
     - `eval_every`, `eval_windows`: the validation loss is taken before the first step, every so many steps and after
       the last, over that many windows spread evenly over the validation text.
-    - `tokenizer`: `char`, or `bpe` for the byte pairs that ship with the project.
+    - `tokenizer`: `char`, or `bpe` for byte pairs, of which `vocab_size` says how many tokens they make at most.
     - `val_fraction`: how much of the text is for validation, where no validation text is given.
     - `seed`: decides weights, batches and dropout.
     """
@@ -60,6 +63,7 @@ class TrainConfig:
     eval_every: int = 250
     eval_windows: int = 64
     tokenizer: TokenizerKind = "char"
+    vocab_size: int = 512
     val_fraction: float = 0.1
     seed: int = 0
 
@@ -78,10 +82,11 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A model's fields, all but `vocab_size`, and how to train it."""
+    """A model's fields, all but `vocab_size`, how to train it, and the name of the corpus that this is meant for."""
 
     model: Mapping[str, Any] = field(default_factory=dict)
     training: TrainConfig = field(default_factory=TrainConfig)
+    corpus: str = "stories"
 
     def config(self, vocab_size: int) -> GPTConfig:
         return GPTConfig(vocab_size=vocab_size, **self.model)
@@ -99,6 +104,26 @@ PRESETS: dict[str, Preset] = {
         training=TrainConfig(
             steps=1200, batch_size=8, max_lr=6e-3, min_lr=1e-4, warmup_steps=50, eval_every=100, eval_windows=64
         ),
+    ),
+    "bpe": Preset(
+        model={"context_length": 64, "d_model": 64, "n_layers": 2, "n_heads": 4, "positions": "rope"},
+        training=TrainConfig(
+            steps=1200, batch_size=16, max_lr=1e-2, min_lr=1e-4, warmup_steps=30, eval_every=200, tokenizer="bpe"
+        ),
+    ),
+    "python": Preset(
+        model={"context_length": 128, "d_model": 96, "n_layers": 3, "n_heads": 4, "positions": "rope"},
+        training=TrainConfig(
+            steps=1500,
+            batch_size=12,
+            max_lr=6e-3,
+            min_lr=1e-4,
+            warmup_steps=50,
+            eval_every=250,
+            tokenizer="bpe",
+            vocab_size=1024,
+        ),
+        corpus="python",
     ),
 }
 
@@ -121,9 +146,13 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class Session:
-    """All that a run works on. `train_ids` and `validation_ids` are one-dimensional."""
+    """All that a run works on. `train_ids` and `validation_ids` are one-dimensional.
+
+    `vocabulary` is what `make_tokenizer` makes the tokenizer from.
+    """
 
     tokenizer: Tokenizer
+    vocabulary: Vocabulary
     train_ids: Ids
     validation_ids: Ids
     config: GPTConfig
@@ -155,7 +184,8 @@ def start_session(
     training = preset.training
     text_train = parts.normalize_text(text_train)
     text_validation = None if text_validation is None else parts.normalize_text(text_validation)
-    tokenizer = make_tokenizer(training.tokenizer, text_train + (text_validation or ""), parts)
+    vocabulary = learn_vocabulary(training, text_train, text_validation or "", parts)
+    tokenizer = make_tokenizer(vocabulary, parts)
     config = preset.config(tokenizer.vocab_size)
     train_ids: Ids = torch.tensor(tokenizer.encode(text_train), dtype=torch.int64)
     if text_validation is None:
@@ -177,15 +207,28 @@ def start_session(
         eps=training.eps,
         weight_decay=training.weight_decay,
     )
-    return Session(tokenizer, train_ids, validation_ids, config, model, optimizer)
+    return Session(tokenizer, vocabulary, train_ids, validation_ids, config, model, optimizer)
 
 
-def make_tokenizer(kind: TokenizerKind, text: str, parts: Parts) -> Tokenizer:
-    """A tokenizer for a text: its characters, or the byte pairs that ship with the project."""
-    if kind == "bpe":
-        vocab, merges = stories_vocabulary()
-        return parts.BPETokenizer(vocab, merges)
-    return parts.CharTokenizer.from_text(text)
+def learn_vocabulary(training: TrainConfig, text_train: str, text_validation: str, parts: Parts) -> Vocabulary:
+    """What a tokenizer has to know, as plain values: all characters in order, or the byte pairs in Latin-1.
+
+    Byte pairs are learned from the beginning of the training text alone; characters that only validation has would
+    have no id, so they come from both texts.
+    """
+    if training.tokenizer == "char":
+        return "".join(sorted(set(text_train) | set(text_validation)))
+    _, merges = parts.train_bpe(text_train[:BPE_CHARACTERS], training.vocab_size)
+    return [(left.decode("latin-1"), right.decode("latin-1")) for left, right in merges]
+
+
+def make_tokenizer(vocabulary: Vocabulary, parts: Parts) -> Tokenizer:
+    """The tokenizer that knows what `learn_vocabulary` found out."""
+    if isinstance(vocabulary, str):
+        return parts.CharTokenizer.from_text(vocabulary)
+    merges = [(left.encode("latin-1"), right.encode("latin-1")) for left, right in vocabulary]
+    tokens = [bytes([byte]) for byte in range(256)] + [left + right for left, right in merges]
+    return parts.BPETokenizer(dict(enumerate(tokens)), merges)
 
 
 def run_steps(

@@ -1,7 +1,8 @@
 """The library part of every slot: one module per assignment, made of torch's built-ins, NumPy and tiktoken.
 
 They are what MiniGPT consists of on the first day, what stands in for a component that is not done, and what tests
-compare with. Every symbol of the seven modules is here by its own name, but for the three that train byte pairs.
+compare with. Every symbol of the seven modules is here by its own name, but for `count_pairs` and `merge_pair`; and
+`train_bpe` trains nothing: it gives the byte pairs that ship with the project.
 
     >>> library_parts().CausalSelfAttention(d_model=8, n_heads=2).n_heads
     2
@@ -42,7 +43,7 @@ from .sampling import (
     top_k_filter,
     top_p_filter,
 )
-from .tokenizer import BPETokenizer, CharTokenizer, WordTokenizer, pretokenize, stories_vocabulary
+from .tokenizer import BPETokenizer, CharTokenizer, WordTokenizer, pretokenize, stories_vocabulary, train_bpe
 from .training import (
     AdamW,
     clip_grad_norm,
@@ -119,6 +120,7 @@ __all__ = [
     "top_k_filter",
     "top_p_filter",
     "train",
+    "train_bpe",
     "train_step",
     "train_val_split",
 ]

@@ -1,7 +1,7 @@
 """Library part for assignment 01: characters and words with NumPy, byte pairs with tiktoken.
 
-It trains no merges: `stories_vocabulary` gives those that ship with the project, in `stories.tiktoken`. Text with lone
-surrogates has no UTF-8 form and cannot be byte-pair encoded.
+It trains no merges: `train_bpe` gives those that ship with the project, in `stories.tiktoken`, whatever the text is.
+Text with lone surrogates has no UTF-8 form and cannot be byte-pair encoded.
 
     >>> tokenizer = CharTokenizer.from_text("hello")
     >>> tokenizer.encode("hole"), tokenizer.decode([2, 0])
@@ -191,6 +191,21 @@ def stories_vocabulary() -> tuple[dict[int, bytes], list[tuple[bytes, bytes]]]:
         left, right = encoding._encode_bytes(tokens[rank])
         merges.append((tokens[left], tokens[right]))
     return dict(enumerate(tokens)), merges
+
+
+def train_bpe(
+    text: str, vocab_size: int, special_tokens: Sequence[str] = ()
+) -> tuple[dict[int, bytes], list[tuple[bytes, bytes]]]:
+    """Byte pairs without training: the first of those that ship with the project, whatever the text.
+
+    They come from the stories, so other texts fall into more tokens than they would have to. There are 256 of them:
+    a larger `vocab_size` gives no more.
+    """
+    at_least(256 + len(special_tokens), vocab_size=vocab_size)
+    vocab, merges = stories_vocabulary()
+    n_tokens = min(vocab_size - len(special_tokens), len(vocab))
+    tokens = [vocab[i] for i in range(n_tokens)] + [token.encode() for token in special_tokens]
+    return dict(enumerate(tokens)), merges[: n_tokens - 256]
 
 
 def _encoding(tokens: Sequence[bytes]) -> tiktoken.Encoding:
