@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -52,10 +53,10 @@ def select(course: Course, names: Iterable[str]) -> list[tuple[Assignment, froze
     return list(chosen.values()) or [(assignment, None) for assignment in assignments]
 
 
-def check(assignment: Assignment, tasks: frozenset[str] | None) -> Checked:
-    """Runs the visible tests on the student's own file."""
+def check(assignment: Assignment, tasks: frozenset[str] | None, module: Path | None = None) -> Checked:
+    """Runs the visible tests on the student's own file: the assignment's, or `module` in its place."""
     suite = collect(assignment, hidden=False)
-    outcomes = run(suite, InProcess(assignment.manifest, assignment.stub), DEFAULT_SEED, tasks=tasks)
+    outcomes = run(suite, InProcess(assignment.manifest, module or assignment.stub), DEFAULT_SEED, tasks=tasks)
     return Checked(assignment, tuple(task for task in score_tasks(suite, outcomes) if task.tests), outcomes)
 
 

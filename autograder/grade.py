@@ -2,8 +2,9 @@
 
     records = grade_class(Settings(course.root, submissions, out, ("04_attention",)), on_record=print)
 
-Each submission becomes a `Record`, written as soon as it is there. A submission can cost its own points and nothing
-else; what goes wrong in the grader itself becomes a `grader_error` without a score.
+Each submission becomes a `Record`, written as soon as the student's are there. A submission can cost its own points and
+nothing else; what goes wrong in the grader itself becomes a `grader_error` without a score. What passes of all of a
+student's submissions makes one MiniGPT; the last of the student's records has it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 import torch
 
 from autograder.files import write_atomically
@@ -24,7 +26,7 @@ from autograder.jail.isolation import Limits, Tier
 from autograder.manifest import Course
 from autograder.outcome import GraderFault
 from autograder.result import Feedback, MiniGPTRecord, Record, Result, score_tasks, to_json
-from autograder.showcase import Judge, own_parts, train_and_judge
+from autograder.showcase import Judge, OwnParts, train_and_judge
 from autograder.submissions import Submission, find_students, read_submission
 from autograder.suite import Outcome, Suite, collect, run
 
@@ -51,9 +53,21 @@ class Settings:
 class Timings:
     """Seconds, of the wall clock. Beside `result.json`, since they differ from run to run."""
 
-    tests: dict[str, float]
-    grading: float
-    training: float
+    tests: dict[str, float] = field(default_factory=dict)
+    grading: float = 0.0
+    training: float = 0.0
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A record, and how long it took."""
+
+    record: Record
+    timings: Timings
+
+    def with_model(self, model: MiniGPTRecord, seconds: float) -> Graded:
+        record = msgspec.structs.replace(self.record, minigpt=model)
+        return Graded(record, replace(self.timings, training=seconds))
 
 
 class Grader:
@@ -69,28 +83,47 @@ class Grader:
         self._library_model: MiniGPTRecord | None = None
 
     def _start_jail(self) -> Jail:
-        return Jail(self._settings.tier, self._settings.limits, training=self._judge is not None)
+        optimizers = any(suite.assignment.manifest.optimizers for suite in self._suites.values())
+        return Jail(self._settings.tier, self._settings.limits, training=optimizers or self._judge is not None)
 
-    def grade(self, student: str, assignment: str) -> tuple[Record, Timings]:
-        """One submission, from its files to its record. Raises nothing: a fault of the grader is a record too."""
-        suite = self._suites[assignment]
+    def grade(self, student: str) -> list[Graded]:
+        """All of a student's submissions, in order. Raises nothing: a fault of the grader is a record too."""
+        own = OwnParts()
+        graded = [self._grade_one(student, suite, own) for suite in self._suites.values()]
+        if self._judge is None or all(each.record.result.status != "graded" for each in graded):
+            return graded
+        last = max(index for index, each in enumerate(graded) if each.record.result.status == "graded")
+        started = time.perf_counter()
+        try:
+            model = self._minigpt(own, self._judge)
+        except Exception as error:
+            self._restart()
+            graded[last] = without_grade(graded[last].record, error)
+        else:
+            graded[last] = graded[last].with_model(model, time.perf_counter() - started)
+        return graded
+
+    def _grade_one(self, student: str, suite: Suite, own: OwnParts) -> Graded:
+        """One submission, from its files to its record. What passes of it goes into `own`."""
         try:
             submission = read_submission(self._settings.submissions, student, suite.assignment)
             if submission.files is None:
-                return self._missing(submission, suite), Timings({}, 0.0, 0.0)
-            return self._graded(submission, suite, submission.files)
+                return Graded(self._missing(submission, suite), Timings())
+            graded = self._graded(submission, suite, submission.files)
+            own.add(suite.assignment.manifest, submission.files, graded.record.result.tasks)
+            return graded
         except Exception as error:
             self._restart()
-            return grader_error(self._settings, suite, student, error), Timings({}, 0.0, 0.0)
+            return Graded(grader_error(self._settings, suite, student, error), Timings())
 
-    def _graded(self, submission: Submission, suite: Suite, files: dict[str, bytes]) -> tuple[Record, Timings]:
+    def _graded(self, submission: Submission, suite: Suite, files: dict[str, bytes]) -> Graded:
         started = time.perf_counter()
         backend = self._jail.submission(suite.assignment.manifest, files)
         try:
             outcomes = run(suite, backend, self._settings.seed)
         finally:
             backend.discard()
-        graded = time.perf_counter()
+        taken = time.perf_counter() - started
         tasks = score_tasks(suite, outcomes)
         result = Result(
             student=submission.student,
@@ -104,21 +137,15 @@ class Grader:
             suite_sha256=suite.sha256,
             tasks=tasks,
         )
-        minigpt = self._minigpt(suite, files, result)
         seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
-        timings = Timings(seconds, graded - started, time.perf_counter() - graded)
-        return Record(result=result, feedback=_feedback(submission, suite, outcomes), minigpt=minigpt), timings
+        return Graded(Record(result=result, feedback=_feedback(submission, suite, outcomes)), Timings(seconds, taken))
 
-    def _minigpt(self, suite: Suite, files: dict[str, bytes], result: Result) -> MiniGPTRecord | None:
+    def _minigpt(self, own: OwnParts, judge: Judge) -> MiniGPTRecord:
         """The student's trained model. One made of library parts alone is everybody's, and trained once."""
-        if self._judge is None:
-            return None
-        manifest = suite.assignment.manifest
-        _, symbols = own_parts(manifest, result.tasks)
-        if not symbols and self._library_model is not None:
+        if not own.symbols and self._library_model is not None:
             return self._library_model
-        record = train_and_judge(self._jail, manifest, files, result.tasks, self._judge, self._settings.train_steps)
-        if not symbols:
+        record = train_and_judge(self._jail, own, judge, self._settings.train_steps)
+        if not own.symbols:
             self._library_model = record
         return record
 
@@ -159,6 +186,18 @@ def _feedback(submission: Submission, suite: Suite, outcomes: dict[str, Outcome]
     return Feedback(messages=messages, notices=submission.notices)
 
 
+def without_grade(record: Record, error: BaseException) -> Graded:
+    """A fault of the grader while it made the MiniGPT: the record that should have it says so, and has no score."""
+    result = msgspec.structs.replace(
+        record.result, status="grader_error", score=msgspec.UNSET, message=_told(error), source_sha256=None, tasks=()
+    )
+    return Graded(Record(result=result, feedback=Feedback()), Timings())
+
+
+def _told(error: BaseException) -> str:
+    return f"the grader failed: {type(error).__name__}: {error}"[:1000]
+
+
 def grader_error(settings: Settings, suite: Suite, student: str, error: BaseException) -> Record:
     result = Result(
         student=student,
@@ -167,7 +206,7 @@ def grader_error(settings: Settings, suite: Suite, student: str, error: BaseExce
         isolation=settings.tier,
         status="grader_error",
         max_score=suite.max_score,
-        message=f"the grader failed: {type(error).__name__}: {error}"[:1000],
+        message=_told(error),
         source_sha256=None,
         suite_sha256=suite.sha256,
         tasks=(),
@@ -179,34 +218,29 @@ def grade_class(settings: Settings, on_record: OnRecord | None = None) -> tuple[
     """Grades everybody and writes `result.json` and its neighbours. Gives the records in order, and refused folders."""
     students, refused = find_students(settings.submissions)
     course = Course(settings.course)
-    suites = {name: collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments}
-    work = [(student, name) for student in students for name in settings.assignments]
-    records = {}
-    for (student, name), outcome in _each(settings, work):
+    suites = [collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments]
+    found: dict[str, list[Graded]] = {}
+    for student, outcome in _each(settings, students):
         if isinstance(outcome, BaseException):
-            record, timings = grader_error(settings, suites[name], student, outcome), Timings({}, 0.0, 0.0)
-        else:
-            record, timings = outcome
-        write_record(settings.out, record, timings)
-        records[student, name] = record
-        if on_record is not None:
-            on_record(record)
-    return [records[item] for item in work], refused
+            outcome = [Graded(grader_error(settings, suite, student, outcome), Timings()) for suite in suites]
+        found[student] = outcome
+        for graded in outcome:
+            write_record(settings.out, graded)
+            if on_record is not None:
+                on_record(graded.record)
+    return [graded.record for student in students for graded in found[student]], refused
 
 
-Outcomes = Iterator[tuple[tuple[str, str], tuple[Record, Timings] | BaseException]]
-
-
-def _each(settings: Settings, work: list[tuple[str, str]]) -> Outcomes:
-    """Every piece of work with what became of it, as it comes, over `jobs` processes with a jail each."""
+def _each(settings: Settings, students: list[str]) -> Iterator[tuple[str, list[Graded] | BaseException]]:
+    """Every student with what became of the submissions, as it comes, over `jobs` processes with a jail each."""
     pool = concurrent.futures.ProcessPoolExecutor(
-        max_workers=max(1, min(settings.jobs, len(work))),
+        max_workers=max(1, min(settings.jobs, len(students))),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_grader,
         initargs=(settings,),
     )
     with pool:
-        futures = {pool.submit(_grade_here, *item): item for item in work}
+        futures = {pool.submit(_grade_here, student): student for student in students}
         for future in concurrent.futures.as_completed(futures):
             error = future.exception()
             yield futures[future], error if error is not None else future.result()
@@ -220,14 +254,15 @@ def _start_grader(settings: Settings) -> None:
     _grader = Grader(settings)
 
 
-def _grade_here(student: str, assignment: str) -> tuple[Record, Timings]:
+def _grade_here(student: str) -> list[Graded]:
     if _grader is None:
         raise GraderFault("the process was not set up")
-    return _grader.grade(student, assignment)
+    return _grader.grade(student)
 
 
-def write_record(out: Path, record: Record, timings: Timings) -> None:
+def write_record(out: Path, graded: Graded) -> None:
     """`result.json` last: where it is, its neighbours belong to it."""
+    record, timings = graded.record, graded.timings
     folder = out / record.result.student / record.result.assignment
     rounded = {name: round(seconds, 6) for name, seconds in timings.tests.items()}
     told = {"grading": round(timings.grading, 6), "training": round(timings.training, 6), "tests": rounded}

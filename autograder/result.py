@@ -92,7 +92,10 @@ class MiniGPTRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of one student's submission to one assignment: what the reports are made of."""
+    """All that is known of one student's submission to one assignment: what the reports are made of.
+
+    `minigpt` is in the last of a student's graded records: there is one model of all the parts that pass.
+    """
 
     result: Result
     feedback: Feedback

@@ -1,4 +1,4 @@
-"""A student's MiniGPT: assembled from what passed, trained in the jail, judged outside it.
+"""A student's MiniGPT: assembled from what passed in all assignments, trained in the jail, judged outside it.
 
 The training itself is the student's code and runs in the jail; the curve that it reports is shown and no more. The
 validation loss is computed here, on text drawn at grading time: the jail is given a beginning and must give the logits
@@ -8,7 +8,8 @@ of the next character before it could have seen it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 import datasets
 from autograder.jail.client import Jail, Submission
-from autograder.manifest import Manifest
+from autograder.manifest import Manifest, Task
 from autograder.minigpt.parts import SLOTS
 from autograder.minigpt.train import PRESETS
 from autograder.outcome import Fault
@@ -27,6 +28,7 @@ from datasets import ngrams
 from datasets.stories import write_stories
 
 PRESET = "tiny"
+JOINED = "own_parts_of_minigpt.py"
 TRAIN_SECONDS = 600.0
 JUDGED_WINDOWS = 2048
 JUDGED_BATCH = 256
@@ -79,34 +81,44 @@ def baselines() -> dict[str, float]:
     return {name: ngrams.train(corpus.train, order).loss(corpus.validation) for name, order in orders.items()}
 
 
-def own_parts(
-    manifest: Manifest, tasks: tuple[TaskResult, ...]
-) -> tuple[dict[str, Literal["own", "library"]], list[str]]:
-    """Whose each slot is, and the student's symbols to plug in."""
-    own = slots_that_pass(manifest, tasks)
-    whose: dict[str, Literal["own", "library"]] = {slot: "own" if slot in own else "library" for slot in SLOTS}
-    return whose, [symbol for slot in SLOTS if slot in own for symbol in SLOTS[slot]]
+@dataclass
+class OwnParts:
+    """What passes of a student's submissions: the slots that are filled, and the modules that fill them."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    symbols: dict[str, str] = field(default_factory=dict)  # symbol -> name of its module
+    slots: set[str] = field(default_factory=set)
+
+    def add(self, manifest: Manifest, files: Mapping[str, bytes], tasks: tuple[TaskResult, ...]) -> None:
+        """Adds one graded submission."""
+        own = slots_that_pass(manifest, tasks)
+        if own:
+            self.slots |= own
+            self.files |= files
+            self.symbols |= {symbol: manifest.module.removesuffix(".py") for slot in own for symbol in SLOTS[slot]}
+
+    def whose(self) -> dict[str, Literal["own", "library"]]:
+        """Whose each slot is."""
+        return {slot: "own" if slot in self.slots else "library" for slot in SLOTS}
+
+    def submission(self, jail: Jail) -> Submission:
+        """All the modules in one jail, behind one module that has just the symbols that are plugged in."""
+        lines = [f"{symbol} = importlib.import_module({module!r}).{symbol}" for symbol, module in self.symbols.items()]
+        source = "\n".join(["import importlib", *lines, ""]).encode()
+        task = Task(id="minigpt", title="MiniGPT", symbols=tuple(self.symbols))
+        manifest = Manifest(title="MiniGPT", module=JOINED, tasks=(task,))
+        return jail.submission(manifest, {**self.files, JOINED: source})
 
 
-def train_and_judge(
-    jail: Jail,
-    manifest: Manifest,
-    files: dict[str, bytes],
-    tasks: tuple[TaskResult, ...],
-    judge: Judge,
-    steps: int | None,
-) -> MiniGPTRecord:
+def train_and_judge(jail: Jail, own: OwnParts, judge: Judge, steps: int | None) -> MiniGPTRecord:
     """The record of one student's model. What goes wrong on the student's side is told in its `message`."""
-    parts, symbols = own_parts(manifest, tasks)
     corpus = datasets.load("stories")
-    record = MiniGPTRecord(parts=parts, floor=corpus.floor, baselines=baselines())
-    submission = jail.submission(manifest, files)
+    record = MiniGPTRecord(parts=own.whose(), floor=corpus.floor, baselines=baselines())
+    submission = own.submission(jail)
     try:
-        if not symbols:  # a MiniGPT of library parts alone needs nothing of the student's
-            submission = jail.submission(manifest, {manifest.module: b""})
         student = submission.open(TRAIN_SECONDS)
-        own = {symbol: getattr(student, symbol) for symbol in symbols}
-        trained = student.library.train_minigpt(own, corpus.train, corpus.validation, PRESET, steps)
+        symbols = {symbol: getattr(student, symbol) for symbol in own.symbols}
+        trained = student.library.train_minigpt(symbols, corpus.train, corpus.validation, PRESET, steps)
         return _describe(record, submission, trained, judge)
     except Fault as fault:
         return _with_message(record, f"Your MiniGPT could not be trained: {fault}")
