@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from autograder.figures import PART_NAMES, Curve, HeatMap, Stage, heat_map, loss_curve, opacity_of, stages_of
+from autograder.figures import Curve, HeatMap, Stage, heat_map, loss_curve, opacity_of, stages_of
 from autograder.files import write_atomically
 from autograder.outcome import Status
 from autograder.result import MiniGPTRecord, Record, Result, TaskResult, TestResult
@@ -57,23 +57,13 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Model:
-    """The MiniGPT that was made with a student's parts of one assignment, and the library's for the rest."""
-
-    assignment: str
-    own: tuple[str, ...]
-    validation_loss: float | None
-
-
-@dataclass(frozen=True)
 class MiniGPTView:
-    """What a page says of a student's MiniGPT: all own parts, all models, and one of them in detail."""
+    """What a page says of a student's MiniGPT."""
 
     stages: tuple[Stage, ...]
     own: int
     total: int
-    models: tuple[Model, ...]
-    shown: Model
+    loss: float | None
     record: MiniGPTRecord
     meaning: tuple[str, ...]
     curve: Curve | None
@@ -267,23 +257,17 @@ def assignment_title(name: str) -> str:
 
 
 def minigpt_view(records: Sequence[Record]) -> MiniGPTView | None:
-    """All parts that are the student's by any of the records, and the model with the most of them.
-
-    Each assignment is graded alone, so each has a model of its own. Of equals, one that was trained is shown, the last.
-    """
-    found = [(record.result.assignment, record.minigpt) for record in records if record.minigpt is not None]
-    if not found:
+    """The MiniGPT of one student: the last of the records that has one."""
+    record = next((record.minigpt for record in reversed(records) if record.minigpt is not None), None)
+    if record is None:
         return None
-    models = tuple(Model(name, _own(record.parts), _finite(record.validation_loss)) for name, record in found)
-    chosen = max(range(len(found)), key=lambda i: (len(models[i].own), found[i][1].message is None, i))
-    record, loss = found[chosen][1], models[chosen].validation_loss
-    parts = {slot: any(one.parts.get(slot) == "own" for _, one in found) for _, one in found for slot in one.parts}
+    loss = _finite(record.validation_loss)
+    own = {slot: whose == "own" for slot, whose in record.parts.items()}
     return MiniGPTView(
-        stages=stages_of(parts),
-        own=sum(parts.values()),
-        total=len(parts),
-        models=models,
-        shown=models[chosen],
+        stages=stages_of(own),
+        own=sum(own.values()),
+        total=len(own),
+        loss=loss,
         record=record,
         meaning=_meaning(loss, _finite(record.floor), record.baselines),
         curve=loss_curve(record.train_losses, floor=record.floor, baselines=record.baselines, final=loss),
@@ -291,10 +275,6 @@ def minigpt_view(records: Sequence[Record]) -> MiniGPTView | None:
         prompt=shortened(record.prompt, LONGEST_SAMPLE, 40),
         sample=shortened(record.sample, LONGEST_SAMPLE, 40),
     )
-
-
-def _own(parts: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(PART_NAMES.get(slot, slot) for slot, origin in parts.items() if origin == "own")
 
 
 def _finite(value: float | None) -> float | None:

@@ -139,7 +139,6 @@ def attention_map(text: str) -> AttentionMap:
 def a_class() -> list[Record]:
     """Everything that can become of a submission, in no order."""
     halfway = attention_tasks("passed failed failed passed passed passed failed crashed not_attempted")
-    tokenizers = model("tokenizer", "bpe", validation_loss=0.39)
     cheating = attention_tasks("forbidden timeout memory crashed forbidden failed failed failed timeout")
     return [
         record("grace@example.edu", "04_attention", halfway, feedback=Feedback(
@@ -151,13 +150,13 @@ def a_class() -> list[Record]:
             },
             notices=("notes.txt is ignored: a submission is attention.py alone", f"{HOSTILE} is ignored"),
         ), minigpt=model("attention", sample=HOSTILE + STORY, prompt="<b>" + PROMPT, validation_loss=0.101)),
-        record("ada", "04_attention", attention_tasks("passed"), minigpt=model("attention")),
-        record("ada", "01_tokenizer", tokenizer_tasks("passed"), minigpt=tokenizers),
+        record("ada", "04_attention", attention_tasks("passed"), minigpt=model("attention", "tokenizer", "bpe", validation_loss=0.39)),
+        record("ada", "01_tokenizer", tokenizer_tasks("passed")),
         record("grace@example.edu", "01_tokenizer", tokenizer_tasks("not_attempted"), **MISSING),
         record("+eve", "04_attention", cheating, isolation="none", minigpt=model(
             message="Your MiniGPT could not be trained: ValueError: " + HOSTILE, steps=0, train_losses=(),
             validation_loss=None, sample="", attention=None)),
-        record("+eve", "01_tokenizer", tokenizer_tasks("not_attempted"), minigpt=model()),
+        record("+eve", "01_tokenizer", tokenizer_tasks("not_attempted")),
         record("Bob-2_x.y", "04_attention", status="grader_error", message=f"the tests could not run\n{SECRET}"),
         record("Bob-2_x.y", "01_tokenizer", tokenizer_tasks("passed"), feedback=Feedback(notices=("=1+1",))),
         record("=cmd|' /C calc'!A0", "01_tokenizer", status="missing", score=0, message="refused"),
@@ -370,10 +369,11 @@ def test_every_slot_has_a_name_and_a_place() -> None:
     assert [text for _, text in Page(odd).all("li", "part")] == ["new slot yours"]
 
 
-def test_the_model_with_the_most_own_parts_is_shown() -> None:
+def test_whose_the_parts_are_is_said_in_words_too() -> None:
     text = " ".join(text for _, text in Page(page_of("ada")).all("p"))
-    assert "0.390 nats per character" in text and "your parts of 01 Tokenizer" in text
-    assert {"0.384", "0.390"} <= set(cell_texts(Page(page_of("ada"))))
+    assert "0.390 nats per character" in text and "No part" not in text and "where everybody starts" not in text
+    first, last = (student_page("ada", [record("ada", "04_attention", minigpt=model(*own))]) for own in ((), SLOTS))
+    assert "where everybody starts" in first and "No part of it is the library" in last
 
 
 @pytest.mark.parametrize(
@@ -489,12 +489,14 @@ def test_the_class_is_sorted_and_linked_by_quoted_names() -> None:
     ]
 
 
-def test_each_result_stands_with_its_tier_seed_and_loss() -> None:
+def test_each_result_stands_with_its_tier_and_seed_and_each_student_with_the_loss() -> None:
     rows = [text for _, text in Page(page_of(None)).all("tr")]
-    assert "ada 04 Attention graded 30 / 30 landlock 1234 0.384" in rows
-    assert "grace@example.edu 04 Attention graded 9 / 30 landlock 1234 below the floor: 0.101" in rows
-    assert "Bob-2_x.y 04 Attention error none landlock 1234 no model" in rows
-    assert "grace@example.edu 01 Tokenizer missing 0 / 12 landlock 1234 no model" in rows
+    assert "ada 04 Attention graded 30 / 30 landlock 1234" in rows
+    assert "grace@example.edu 04 Attention graded 9 / 30 landlock 1234" in rows
+    assert "Bob-2_x.y 04 Attention error none landlock 1234" in rows
+    assert "grace@example.edu 01 Tokenizer missing 0 / 12 landlock 1234" in rows
+    assert "ada 12 / 12 30 / 30 42 / 42 3 / 22 0.390" in rows
+    assert "grace@example.edu missing 9 / 30 9 / 42 1 / 22 below the floor: 0.101" in rows
     assert "1 result was graded without isolation" in page_of(None)
 
 
