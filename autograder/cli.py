@@ -117,8 +117,8 @@ def grade(
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Where the checkpoint and the loss curve go.")] = Path("runs/minigpt"),
-    preset: Annotated[str, typer.Option(help="Sizes and schedule: tiny or small.")] = "tiny",
-    corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the embedded stories.")] = None,
+    preset: Annotated[str, typer.Option(help="Sizes, text and schedule: tiny, small, bpe or python.")] = "tiny",
+    corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the preset's.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the preset's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     library: Annotated[bool, typer.Option("--library", help="Library parts alone, none of your own.")] = False,

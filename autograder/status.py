@@ -19,7 +19,8 @@ def show_status(course: Course, console: Console) -> None:
     """Checks every assignment, then shows the parts and the next task."""
     checked = [check(assignment, None) for assignment in course.assignments()]
     own = {slot for each in checked for slot in slots_that_pass(each.assignment.manifest, each.tasks)}
-    console.print(f"{len(own)} of {len(SLOTS)} parts of your MiniGPT are your own; the others are the library's.")
+    rest = "the others are the library's" if len(own) < len(SLOTS) else "none is the library's"
+    console.print(f"{len(own)} of {len(SLOTS)} parts of your MiniGPT are your own; {rest}.")
     console.print(Padding(_parts(own), (1, 0, 1, 2)))
     for each in checked:
         score, possible = sum(task.score for task in each.tasks), sum(task.max_score for task in each.tasks)

@@ -34,6 +34,8 @@ def train_command(
     chosen = _preset(preset, steps)
     text = _corpus(chosen, corpus)
     floor = text.floor if chosen.training.tokenizer == "char" else None  # known per character, not per token
+    if not library:
+        console.print("running the visible tests, to see which parts are yours ...")
     symbols = {} if library else _own_symbols()
     made_of = provenance(symbols)
     console.print(
