@@ -51,7 +51,8 @@ class ClassTable:
 
     def summarize(self, records: list[Record], refused: list[str]) -> None:
         """The table of the class, what was refused, and where the reports are."""
-        self._console.print(_table(records))
+        single = len(self._settings.assignments) == 1
+        self._console.print(_table(records) if single else _wide_table(records, self._settings.assignments))
         for reason in refused:
             self._console.print(f"refused: {reason}", markup=False)
         for record in records:
@@ -71,6 +72,38 @@ def _table(records: list[Record]) -> Table:
         result = record.result
         table.add_row(result.student, result.assignment, _points(record), own, loss, Text(_remarks(record)))
     return table
+
+
+def _wide_table(records: list[Record], assignments: tuple[str, ...]) -> Table:
+    """A row for each student, a column for each assignment by its number. What is not plain is told below the table."""
+    table = Table(title="class", title_justify="left", caption_justify="left", caption=_wide_caption(records))
+    table.add_column("student")
+    for name in (*(name.partition("_")[0] for name in assignments), "points", "own parts", "loss"):
+        table.add_column(name, justify="right")
+    by_student: dict[str, dict[str, Record]] = {}
+    for record in records:
+        by_student.setdefault(record.result.student, {})[record.result.assignment] = record
+    for student, own in by_student.items():
+        model = next((record.minigpt for record in own.values() if record.minigpt is not None), None)
+        parts = f"{sum(whose == 'own' for whose in model.parts.values())} of {len(model.parts)}" if model else ""
+        loss = f"{model.validation_loss:.3f}" if model and model.validation_loss is not None else ""
+        scores = [own[name].result.score for name in assignments]
+        total = sum(score for score in scores if not isinstance(score, msgspec.UnsetType))
+        table.add_row(student, *(_cell(own[name]) for name in assignments), str(total), parts, loss)
+    return table
+
+
+def _cell(record: Record) -> str:
+    if record.result.status == "graded":
+        return str(record.result.score)
+    return "–" if record.result.status == "missing" else "error"
+
+
+def _wide_caption(records: list[Record]) -> str:
+    most = {record.result.assignment: record.result.max_score for record in records}
+    if len(set(most.values())) == 1:
+        return f"{max(most.values())} points each; – is missing"
+    return f"points: {', '.join(f'{name} {points}' for name, points in most.items())}; – is missing"
 
 
 def _points(record: Record) -> str:

@@ -1,12 +1,12 @@
-"""Writes the five submissions of `nox -s demo`: python solutions/demo/make_class.py FOLDER
+"""Writes the class of `nox -s demo`: python solutions/demo/make_class.py FOLDER
 
-    ada     everything, right
-    ben     the first three tasks, the rest as handed out
-    chloe   everything, with one subtle bug
+    ada     everything, right: her MiniGPT has no library part
+    ben     the first three assignments and half of the fourth
+    chloe   everything, with one subtle bug in her attention
     dan     ends the process with exit code 0 instead of doing the work
-    eve     a cache that never returns
+    eve     the first four assignments, with a cache that never returns
 
-They are made of the reference, the stub and `mistakes.py`, so they stay in step with the assignment.
+They are made of the references, the stubs and `mistakes.py`, so they stay in step with the assignments.
 """
 
 import ast
@@ -46,19 +46,24 @@ def half_done(assignment: Assignment, symbols: tuple[str, ...]) -> str:
 
 
 def make_class(folder: Path) -> None:
-    assignment = Course.find(Path(__file__).parent).assignment("04_attention")
-    reference = assignment.reference.read_text(encoding="utf-8")
+    course = Course.find(Path(__file__).parent)
+    right = {each.name: each.reference.read_text(encoding="utf-8") for each in course.assignments()}
+    first = {name: right[name] for name in list(right)[:3]}
+    attention = course.assignment("04_attention")
+    subtle = next(mistake.source for mistake in read_mistakes(attention) if mistake.name == SUBTLE)
+    half = half_done(attention, ("softmax", "causal_mask", "scaled_dot_product_attention"))
     submissions = {
-        "ada": reference,
-        "ben": half_done(assignment, ("softmax", "causal_mask", "scaled_dot_product_attention")),
-        "chloe": next(mistake.source for mistake in read_mistakes(assignment) if mistake.name == SUBTLE),
-        "dan": CHEAT,
-        "eve": reference + ENDLESS_APPEND,
+        "ada": right,
+        "ben": {**first, attention.name: half},
+        "chloe": {**right, attention.name: subtle},
+        "dan": {attention.name: CHEAT},
+        "eve": {**first, attention.name: right[attention.name] + ENDLESS_APPEND},
     }
-    for student, source in submissions.items():
-        target = folder / student / assignment.name / assignment.manifest.module
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source, encoding="utf-8")
+    for student, sources in submissions.items():
+        for name, source in sources.items():
+            target = folder / student / name / course.assignment(name).manifest.module
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(source, encoding="utf-8")
 
 
 if __name__ == "__main__":
