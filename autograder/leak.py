@@ -133,10 +133,10 @@ def _read_assignment(assignment: Assignment, secrets: Secrets) -> None:
 
 
 def _read_hidden_tests(assignment: Assignment, visible: str, secrets: Secrets) -> None:
-    """Names, titles and bodies. A helper that the visible tests have too, word for word, is no secret."""
+    """Names, titles and bodies. Of a helper, what the visible tests show as well is no secret."""
     path = assignment.hidden_tests
     lines = _lines(path)
-    shown = {ast.unparse(node) for node in ast.parse(visible).body}
+    shown = {squeeze(line) for line in visible.split("\n")}
     visible_titles = {_title(node) for node in ast.walk(ast.parse(visible)) if isinstance(node, ast.FunctionDef)}
     for begin, end, node in _definitions(path):
         is_test = node.name.startswith("test_")
@@ -144,8 +144,8 @@ def _read_hidden_tests(assignment: Assignment, visible: str, secrets: Secrets) -
             secrets.tests[node.name] = assignment
             if (title := _title(node)) and title not in visible_titles:
                 secrets.lines[title] = f"the title of the hidden test {node.name}"
-        if is_test or ast.unparse(node) not in shown:
-            _add(secrets, path, lines, begin, end, "a hidden test", single=False)
+        public = secrets.public if is_test else secrets.public | shown
+        _add(secrets, path, lines, begin, end, "a hidden test", single=False, public=public)
 
 
 def _read_notebook(path: Path, origin: str, secrets: Secrets) -> None:
@@ -185,7 +185,17 @@ def _notebook_cells(path: Path) -> list[dict[str, Any]]:
     return list(cells)
 
 
-def _add(secrets: Secrets, path: Path, lines: list[str], begin: int, end: int, what: str, *, single: bool) -> None:
+def _add(
+    secrets: Secrets,
+    path: Path,
+    lines: list[str],
+    begin: int,
+    end: int,
+    what: str,
+    *,
+    single: bool,
+    public: set[str] | None = None,
+) -> None:
     """Notes the runs of lines `begin` to `end`, counted from 1, and with `single` also each line that says enough."""
     origin = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     code = [(number, lines[number - 1]) for number in range(begin, end + 1) if not _is_comment(lines[number - 1])]
@@ -199,7 +209,7 @@ def _add(secrets: Secrets, path: Path, lines: list[str], begin: int, end: int, w
             secrets.lines.setdefault(squeezed, f"a line of {what}, {origin}:{number}")
         if telling:
             secrets.wholes[_joined(code)] = f"the whole of {what}, {origin}:{begin}"
-    for number, run in _runs(code, secrets.public):
+    for number, run in _runs(code, secrets.public if public is None else public):
         secrets.runs.setdefault(run, f"lines of {what}, {origin}:{number}")
 
 
