@@ -47,7 +47,8 @@ class ClassTable:
     def add(self, record: Record) -> None:
         self._progress.advance(self._task)
         result = record.result
-        self._progress.console.print(f"  {result.student} {result.assignment}: {_points(record)}", markup=False)
+        what = "missing" if result.status == "missing" else _points(record)
+        self._progress.console.print(f"  {result.student} {result.assignment}: {what}", markup=False)
 
     def summarize(self, records: list[Record], refused: list[str]) -> None:
         """The table of the class, what was refused, and where the reports are."""
