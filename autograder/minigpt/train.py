@@ -227,8 +227,9 @@ def make_tokenizer(vocabulary: Vocabulary, parts: Parts) -> Tokenizer:
     if isinstance(vocabulary, str):
         return parts.CharTokenizer.from_text(vocabulary)
     merges = [(left.encode("latin-1"), right.encode("latin-1")) for left, right in vocabulary]
-    tokens = [bytes([byte]) for byte in range(256)] + [left + right for left, right in merges]
-    return parts.BPETokenizer(dict(enumerate(tokens)), merges)
+    vocab = {byte: bytes([byte]) for byte in range(256)}
+    vocab |= {256 + rank: left + right for rank, (left, right) in enumerate(merges)}
+    return parts.BPETokenizer(vocab, merges)
 
 
 def run_steps(

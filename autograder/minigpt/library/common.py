@@ -46,11 +46,11 @@ def wide(dtype: torch.dtype) -> torch.dtype:
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """`model.eval()` without gradients; afterwards every submodule has the mode that it had."""
-    modes = [(module, module.training) for module in model.modules()]
+    in_training = [part for part in model.modules() if part.training]
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for part in in_training:
+            part.training = True

@@ -15,7 +15,8 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
-from typing import Literal
+from types import SimpleNamespace
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,9 @@ from torch import Tensor, nn
 
 from .. import protocols
 from ..config import GPTConfig
+from .attention import CausalSelfAttention, KVCache
 from .common import at_least, wide
+from .embeddings import InputEmbedding, apply_rope
 
 
 class LayerNorm(nn.LayerNorm):
@@ -215,8 +218,8 @@ def _is_table(module: nn.Module) -> bool:
 
 def count_parameters(config: GPTConfig) -> int:
     """Counted on a model without memory. GPT-2's smallest has 124,439,808."""
-    from . import library_parts
-
+    own = (InputEmbedding, apply_rope, CausalSelfAttention, KVCache, LayerNorm, RMSNorm, FeedForward, SwiGLU)
+    parts = SimpleNamespace(TransformerBlock=TransformerBlock, **{part.__name__: part for part in own})
     with torch.device("meta"):
-        model = GPT(config, library_parts())
+        model = GPT(config, cast(protocols.ModelParts, parts))
     return sum(parameter.numel() for parameter in model.parameters())
