@@ -180,14 +180,15 @@ def release(
 
 @app.command()
 def stubs(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Assignments; all without it.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Write them; without it, only say which are stale.")] = False,
     course: CourseOption = None,
 ) -> None:
-    """Generate the stubs in assignments/ from the references in solutions/."""
+    """Generate the stubs and lab notebooks in assignments/ from those in solutions/."""
     from autograder.stubs import stale_stubs, write_stubs
 
     found = Course.find(course)
-    paths = write_stubs(found) if write else stale_stubs(found)
+    paths = write_stubs(found, names or ()) if write else stale_stubs(found, names or ())
     for path in paths:
         console.print(f"{'wrote' if write else 'stale:'} {path}", markup=False)
     raise typer.Exit(1 if paths and not write else 0)

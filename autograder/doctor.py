@@ -20,8 +20,9 @@ STUDENT_PACKAGES = (
     "typer",
     "rich",
     "matplotlib",
+    "jupyter",
 )
-INSTRUCTOR_PACKAGES = ("jinja2", "nbgrader", "jupyter", "landlock", "pyseccomp")
+INSTRUCTOR_PACKAGES = ("jinja2", "nbgrader", "landlock", "pyseccomp")
 
 
 def examine() -> Iterator[str]:

@@ -21,13 +21,15 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autograder.leak_lines import is_comment, is_distinctive, joined, runs, squeeze
+from autograder.leak_notebooks import faults_of_notebook, secrets_of_notebook
 from autograder.manifest import Assignment, Course, CourseError
-from autograder.stubs import find_regions
+from autograder.regions import find_regions
 
 HISTORY = frozenset({".git", ".hg", ".svn"})
 SECRET_NAME = re.compile(r"(?<![a-z])solutions?(?![a-z])", re.IGNORECASE)
@@ -39,16 +41,8 @@ PICTURES = {".png": b"\x89PNG", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff
 
 DECODERS: dict[str, Callable[[str], Any]] = {".ipynb": json.loads, ".json": json.loads, ".toml": tomllib.loads}
 
-LEADING_MARKS = re.compile(r"^(?:[#>]+\s*|(?:[-+*|]|\.\.\.|\d+[.)])\s+)*")  # comments, quotes, lists, diffs, doctests
-TRAILING_COMMENT = re.compile(r"\s+#.*$")
-QUOTES = "`'\",;. "
-WORD = re.compile(r"\w+")
 TEST_NAME = re.compile(r"\bdef\s+(test_\w+)\s*\(")
-COMMONPLACE = re.compile(
-    r"(?:raise|if|elif|else|for|while|with|try|except|def|class|assert|import|from)\b|@|self\.(\w+) = \1$"
-)
 LIBRARY = Path("autograder/minigpt/library")
-RUN = 3
 
 
 @dataclass(frozen=True)
@@ -113,9 +107,11 @@ def read_secrets(course: Course) -> Secrets:
 
 
 def _read_reference_outside(assignment: Assignment, secrets: Secrets) -> None:
+    """What ships of a reference: its lines outside the regions, and the code in them, as in `on_step(step, loss)`."""
     lines = _lines(assignment.reference)
     inside = {number for region in find_regions("\n".join(lines)) for number in range(region.begin, region.end + 1)}
-    secrets.public |= {squeeze(line) for number, line in enumerate(lines, start=1) if number not in inside}
+    shown = [line for number, line in enumerate(lines, start=1) if number not in inside]
+    secrets.public |= {squeeze(text) for line in shown for text in (line, *re.findall(r"`([^`]+)`", line))}
 
 
 def _read_assignment(assignment: Assignment, secrets: Secrets) -> None:
@@ -149,40 +145,9 @@ def _read_hidden_tests(assignment: Assignment, visible: str, secrets: Secrets) -
 
 
 def _read_notebook(path: Path, origin: str, secrets: Secrets) -> None:
-    """nbgrader's solution cells, as a whole where they have no region, and regions of solutions and hidden tests."""
-    public = set(secrets.public)
-    texts = []
-    for cell in _notebook_cells(path):
-        lines = "".join(cell.get("source", "")).split("\n")  # text, or a list of its lines
-        inside = _marked(lines)
-        if not inside and cell.get("metadata", {}).get("nbgrader", {}).get("solution", False):
-            inside = set(range(len(lines)))
-        public |= {squeeze(line) for index, line in enumerate(lines) if index not in inside}
-        texts += [lines[index] for index in sorted(inside)]
-    for line in texts:
-        if _is_distinctive(line) and squeeze(line) not in public:
-            secrets.lines.setdefault(squeeze(line), f"a line of the solution, {origin}")
-
-
-def _marked(lines: list[str]) -> set[int]:
-    """The lines between nbgrader's markers, which may bear other comment signs than '###'."""
-    inside: set[int] = set()
-    open_at = None
-    for index, line in enumerate(lines):
-        if re.search(r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)", line):
-            open_at = index + 1
-        elif open_at is not None and re.search(r"END (SOLUTION|HIDDEN TESTS|MARK SCHEME)", line):
-            inside |= set(range(open_at, index))
-            open_at = None
-    return inside
-
-
-def _notebook_cells(path: Path) -> list[dict[str, Any]]:
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} is not a notebook: {error}") from error
-    return list(cells)
+    secret, shown = secrets_of_notebook(path)
+    for line in sorted(secret - shown - secrets.public):
+        secrets.lines.setdefault(line, f"a line of the solution, {origin}")
 
 
 def _add(
@@ -198,18 +163,18 @@ def _add(
 ) -> None:
     """Notes the runs of lines `begin` to `end`, counted from 1, and with `single` also each line that says enough."""
     origin = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
-    code = [(number, lines[number - 1]) for number in range(begin, end + 1) if not _is_comment(lines[number - 1])]
+    code = [(number, lines[number - 1]) for number in range(begin, end + 1) if not is_comment(lines[number - 1])]
     if single:
         telling = [
             (number, squeeze(line))
             for number, line in code
-            if _is_distinctive(line) and squeeze(line) not in secrets.public
+            if is_distinctive(line) and squeeze(line) not in secrets.public
         ]
         for number, squeezed in telling:
             secrets.lines.setdefault(squeezed, f"a line of {what}, {origin}:{number}")
         if telling:
-            secrets.wholes[_joined(code)] = f"the whole of {what}, {origin}:{begin}"
-    for number, run in _runs(code, secrets.public if public is None else public):
+            secrets.wholes[joined(code)] = f"the whole of {what}, {origin}:{begin}"
+    for number, run in runs(code, secrets.public if public is None else public):
         secrets.runs.setdefault(run, f"lines of {what}, {origin}:{number}")
 
 
@@ -234,50 +199,6 @@ def _title(node: ast.AST) -> str:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")
-
-
-# --- lines -----------------------------------------------------------------------------------------------------------
-
-
-def squeeze(line: str) -> str:
-    """What is compared of a line: no white space, no marks around it, no comment behind it.
-
-    squeeze("> 1. `x = f(y)`,")                     # "x=f(y)"
-    """
-    text = LEADING_MARKS.sub("", line.strip(), count=1)
-    return "".join(TRAILING_COMMENT.sub("", text).strip(QUOTES).split())
-
-
-def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith("#")
-
-
-def _is_distinctive(line: str) -> bool:
-    """Whether the line alone gives something away: long enough, with a call or an operator, and no mere idiom."""
-    squeezed = squeeze(line)
-    if len(squeezed) < 20 or COMMONPLACE.match(line.strip()):
-        return False
-    if not re.search(r"[=(@*/+<>%\[&|~-]", squeezed):
-        return False
-    return len(WORD.findall(squeezed)) >= 3 or re.search(r"[@*/+<>%&|~-]", squeezed) is not None
-
-
-def _joined(numbered: Iterable[tuple[int, str]]) -> str:
-    """The lines as one text to search in, or for, without blank lines and comments."""
-    squeezed = (squeeze(line) for _, line in numbered if not _is_comment(line))
-    return "\n" + "".join(f"{line}\n" for line in squeezed if line)
-
-
-def _runs(numbered: Iterable[tuple[int, str]], public: set[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Every three lines that follow each other, after dropping those that say nothing or are public."""
-    significant = []
-    for number, line in numbered:
-        squeezed = squeeze(line)
-        if len(squeezed) >= 8 and squeezed not in public and not re.match(r"(?:import|from|@\w+)\b", line.strip()):
-            significant.append((number, squeezed))
-    for start in range(len(significant) - RUN + 1):
-        run = significant[start : start + RUN]
-        yield run[0][0], tuple(text for _, text in run)
 
 
 # --- what ships ------------------------------------------------------------------------------------------------------
@@ -328,15 +249,17 @@ def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Lea
     if relative.is_relative_to(LIBRARY):
         yield from _check_library(relative, text, secrets)
         return
+    if path.suffix == ".ipynb":
+        yield from (Leak(relative, 0, fault) for fault in faults_of_notebook(text))
     for place, lines in _texts(path, text):
         yield from _check_lines(relative, place, lines, secrets)
 
 
 def _check_library(relative: Path, text: str, secrets: Secrets) -> Iterator[Leak]:
     numbered = list(enumerate(text.splitlines(), start=1))
-    joined = _joined(numbered)
+    whole_text = joined(numbered)
     for whole, what in secrets.wholes.items():
-        if whole in joined:
+        if whole in whole_text:
             first = whole.split("\n")[1]
             yield Leak(relative, next(number for number, line in numbered if squeeze(line) == first), what)
 
@@ -351,8 +274,8 @@ def _check_lines(relative: Path, place: dict[str, int] | int, lines: list[str], 
             owner = secrets.tests.get(name)
             if owner is not None and not _is_another_assignments_test(relative, owner):
                 yield Leak(relative, _number(place, number, line), f"the hidden test {name} of {owner.name}")
-    for chosen in (numbered, [(number, line) for number, line in numbered if not _is_comment(line)]):
-        for number, run in _runs(chosen, secrets.public):
+    for chosen in (numbered, [(number, line) for number, line in numbered if not is_comment(line)]):
+        for number, run in runs(chosen, secrets.public):
             if what := secrets.runs.get(run):
                 yield Leak(relative, _number(place, number, lines[number - 1]), what)
 

@@ -85,6 +85,15 @@ class Assignment:
     def hidden_tests(self) -> Path:
         return self.solution_folder / f"test_{self.stem}_hidden.py"
 
+    @property
+    def notebook(self) -> Path:
+        return self.folder / f"{self.stem}.ipynb"
+
+    @property
+    def source_notebook(self) -> Path:
+        """The lab notebook as its author wrote it, with the model answers."""
+        return self.solution_folder / f"{self.stem}.ipynb"
+
 
 @dataclass(frozen=True)
 class Course:

@@ -1,38 +1,24 @@
-"""Makes the stubs in `assignments/` from the references in `solutions/`, with nbgrader's own ClearSolutions.
+"""Makes what is generated in `assignments/` from `solutions/`: the stubs, with nbgrader's own ClearSolutions.
 
     make_stub('def two():\\n    ### BEGIN SOLUTION\\n    return 2\\n    ### END SOLUTION\\n')
     # 'def two():\\n    # YOUR CODE HERE\\n    raise NotImplementedError()\\n'
 
-nbgrader looks for the words of a marker anywhere in a line, and drops an END without a BEGIN silently. Here a marker is
-a line of its own, and BEGIN and END come in turns, inside a function: `raise` at module level would make a stub that
-cannot be imported.
+A region (see `regions.py`) is inside a function: `raise` at module level would make a stub that cannot be imported.
 
-Does not treat notebooks: nbgrader does those.
+A lab notebook is stale as a stub is, and is written with it; how it is made is in `notebooks.py`.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from autograder.files import write_atomically
 from autograder.manifest import Assignment, Course, CourseError
-
-BEGIN = "### BEGIN SOLUTION"
-END = "### END SOLUTION"
-MARKER_WORDS = re.compile(r"(BEGIN|END) SOLUTION")  # what nbgrader looks for
-
-
-@dataclass(frozen=True)
-class Region:
-    """The lines of a solution's two markers, counted from 1."""
-
-    begin: int
-    end: int
+from autograder.notebooks import make_notebooks
+from autograder.regions import BEGIN, Region, find_regions
 
 
 def make_stub(reference_source: str) -> str:
@@ -49,45 +35,30 @@ def make_stub(reference_source: str) -> str:
     return stub
 
 
-def find_regions(source: str) -> list[Region]:
-    """The solution regions of a source, in order. Markers that do not fit together are a `CourseError` with a line."""
-    regions = []
-    begin = None
-    for number, line in enumerate(source.split("\n"), start=1):
-        if MARKER_WORDS.search(line) is None:
-            continue
-        if line.strip() == BEGIN:
-            if begin is not None:
-                raise CourseError(f"line {number}: a second '{BEGIN}' before the '{END}' of line {begin}'s")
-            begin = number
-        elif line.strip() == END:
-            if begin is None:
-                raise CourseError(f"line {number}: '{END}' without a '{BEGIN}' before it")
-            regions.append(Region(begin, number))
-            begin = None
-        else:
-            raise CourseError(f"line {number}: a marker is a line of its own, exactly '{BEGIN}' or '{END}'")
-    if begin is not None:
-        raise CourseError(f"line {begin}: '{BEGIN}' without an '{END}' after it")
-    return regions
+def stale_stubs(course: Course, names: Iterable[str] = ()) -> list[Path]:
+    """The stubs and notebooks that are missing, or are not what `solutions/` makes; of these assignments, or of all."""
+    assignments = [course.assignment(name) for name in names] or course.assignments()
+    return [*_stale(_stubs(assignments)), *_stale(make_notebooks(assignments))]
 
 
-def stale_stubs(course: Course) -> list[Path]:
-    """The stubs that are missing, or are not what their references make."""
-    return list(_stale(course))
+def write_stubs(course: Course, names: Iterable[str] = ()) -> list[Path]:
+    """Writes what is stale, and returns which files they were: all stubs or none, then all notebooks or none."""
+    assignments = [course.assignment(name) for name in names] or course.assignments()
+    written: list[Path] = []
+    for make in (_stubs, make_notebooks):
+        stale = _stale(make(assignments))
+        for path, content in stale.items():
+            write_atomically(path, content)
+        written += stale
+    return written
 
 
-def write_stubs(course: Course) -> list[Path]:
-    """Writes the stubs that are stale, all or none, and returns which they were."""
-    stale = _stale(course)
-    for path, content in stale.items():
-        write_atomically(path, content)
-    return list(stale)
+def _stubs(assignments: list[Assignment]) -> dict[Path, bytes]:
+    return {assignment.stub: stub_of(assignment).encode() for assignment in assignments}
 
 
-def _stale(course: Course) -> dict[Path, bytes]:
-    """The stubs that are missing or out of date, and what they should hold."""
-    fresh = {assignment.stub: stub_of(assignment).encode() for assignment in course.assignments()}
+def _stale(fresh: dict[Path, bytes]) -> dict[Path, bytes]:
+    """Those that are missing or out of date, and what they should hold."""
     return {path: content for path, content in fresh.items() if not path.is_file() or path.read_bytes() != content}
 
 

@@ -10,6 +10,7 @@ not passed. pytest runs here, in the trusted process, without the plugins, setti
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import re
 import time
@@ -76,10 +77,17 @@ def collect(assignment: Assignment, *, hidden: bool) -> Suite:
     return Suite(assignment, files, cases, _digest(assignment, files))
 
 
-def run(suite: Suite, backend: Backend, seed: int, *, tasks: frozenset[str] | None = None) -> dict[str, Outcome]:
-    """Runs every test, or those of some tasks. A test that was collected and did not report is there too, as failed."""
+def run(
+    suite: Suite, backend: Backend, seed: int, *, tasks: frozenset[str] | None = None, stop_early: bool = False
+) -> dict[str, Outcome]:
+    """Runs every test, or those of some tasks. A test that was collected and did not report is there too, as failed.
+
+    stop_early: run none after the first that fails; good for no grade, only to learn whether there is one.
+    """
+    if suite.assignment.manifest.optimizers:
+        importlib.import_module("torch._dynamo")  # seconds, which the first test of an optimizer would pay here
     recorder = Recorder(Grading(backend, seed), tasks)
-    _pytest(list(map(str, suite.files)), recorder, root=suite.assignment.folder)
+    _pytest([*(["--exitfirst"] if stop_early else []), *map(str, suite.files)], recorder, root=suite.assignment.folder)
     wanted = [case for case in suite.cases if tasks is None or case.task in tasks]
     unexpected = recorder.outcomes.keys() - {case.id for case in wanted}
     if unexpected:
@@ -105,6 +113,7 @@ class Recorder:
     def pytest_configure(self, config: pytest.Config) -> None:
         if self._grading is not None:
             config.stash[GRADING] = self._grading
+            config.option.tbstyle = "no"  # nobody reads pytest's tracebacks here, and making them is slow
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

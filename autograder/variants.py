@@ -98,10 +98,11 @@ class _VariantFile:
         self.manifest = assignment.manifest
         self.own_module = assignment.stem
         self.path = assignment.solution_folder / f"{decorator}s.py"
-        self.text = _read(self.path)
+        text = _read(self.path)
+        self.lines = [line.encode() for line in text.split("\n")]
         self.reference = _read(assignment.reference)
         self.reference_names = set(_top_level_names(_parse(self.reference, assignment.reference)))
-        self.statements = _parse(self.text, self.path).body
+        self.statements = _parse(text, self.path).body
         self.parts: list[_Part] = []
         self.imports: list[str] = []
         self.helpers: list[ast.stmt] = []
@@ -273,17 +274,18 @@ class _VariantFile:
 
     def _definition(self, statement: ast.stmt, renamed: dict[str, str]) -> str:
         """The statement's own text, comments and all, without `@mistake` or `@alternative`, under its new name."""
-        text = _renamed(self.text, statement, renamed)
+        text = _renamed(self.lines, statement, renamed)
         if not isinstance(statement, Definition):
             return text
         kept = [each for each in statement.decorator_list if each not in self._variant_decorators(statement)]
-        return "".join(f"@{_renamed(self.text, each, renamed)}\n" for each in kept) + text
+        return "".join(f"@{_renamed(self.lines, each, renamed)}\n" for each in kept) + text
 
 
-def _renamed(text: str, node: ast.stmt | ast.expr, renamed: dict[str, str]) -> str:
-    """The node's text with each use of some names, and the name that it defines itself, replaced."""
-    segment = ast.get_source_segment(text, node) or ""
-    lines = [line.encode() for line in segment.split("\n")]  # ast counts columns in bytes
+def _renamed(text: list[bytes], node: ast.stmt | ast.expr, renamed: dict[str, str]) -> str:
+    """The node's part of the file's lines, with each use of some names, and the name that it defines, replaced."""
+    lines = text[node.lineno - 1 : node.end_lineno]  # ast counts columns in bytes
+    lines[-1] = lines[-1][: node.end_col_offset]
+    lines[0] = lines[0][node.col_offset :]
     places = []
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and inner.id in renamed and inner.lineno >= node.lineno:

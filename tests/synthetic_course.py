@@ -1,6 +1,8 @@
 """A course of one assignment and no torch in its answers, for the tests of stubs, variants and releases."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from autograder.manifest import Assignment, Course
 from autograder.stubs import write_stubs
@@ -212,3 +214,43 @@ def make_course(root: Path) -> Course:
 
 def make_assignment(root: Path) -> Assignment:
     return make_course(root).assignment("sums")
+
+
+MODEL_ANSWER = "**Model answer.** A sum of nothing is nothing, because nothing was added to it."
+MARKING_SCHEME = "**Marking scheme.** Ten points for anything that is said about nothing."
+
+
+def lab_cells() -> list[dict[str, Any]]:
+    """The source of a lab notebook for the course above: a story, a check for each task, two questions."""
+
+    def cell(kind: str, source: str, **grading: Any) -> dict[str, Any]:
+        shown = {"outputs": [], "execution_count": None} if kind == "code" else {}
+        metadata = {"nbgrader": {"schema_version": 3, "grade": True, "task": False, **grading}} if grading else {}
+        return {"cell_type": kind, "id": f"cell-{len(cells)}", "metadata": metadata, "source": source, **shown}
+
+    def check(task: str, points: int) -> dict[str, Any]:
+        source = f'from autograder.lab import check_task\n\ncheck_task("{task}")'
+        return cell("code", source, grade_id=f"check-{task}", solution=False, locked=True, points=points)
+
+    def answer(number: int) -> dict[str, Any]:
+        source = f"### BEGIN SOLUTION\n{MODEL_ANSWER}\n{MARKING_SCHEME}\n### END SOLUTION"
+        return cell("markdown", source, grade_id=f"question-{number}", solution=True, locked=False, points=10)
+
+    cells: list[dict[str, Any]] = []
+    for each in (
+        lambda: cell("markdown", "# Lab 01: sums\n\nWhat is the sum of nothing?"),
+        lambda: cell("code", "import sums\n\nprint(sums.total([1, 2, 3]))"),
+        lambda: check("total", 6),
+        lambda: answer(1),
+        lambda: check("scaler", 4),
+        lambda: answer(2),
+    ):
+        cells.append(each())
+    return cells
+
+
+def write_lab(assignment: Assignment, cells: list[dict[str, Any]] | None = None, **notebook: Any) -> None:
+    """Writes the source notebook, of these cells or of `lab_cells`."""
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    whole = {"cells": lab_cells() if cells is None else cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    assignment.source_notebook.write_text(json.dumps(whole | notebook, indent=1) + "\n", encoding="utf-8")

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from autograder.leak import find_leaks
 from autograder.manifest import Course, CourseError
+from autograder.regions import find_regions
 from autograder.release import release_student
-from autograder.stubs import find_regions
 from autograder.suite import collect
 
 REPOSITORY = Course(Path(__file__).parents[1])

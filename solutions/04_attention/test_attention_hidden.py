@@ -438,8 +438,11 @@ def test_rope_with_positions_of_its_own(student, rng):
 def test_rope_positions_by_default(student, rng):
     """Positions go on after the cache; moving all of them along changes nothing, and spreading them does."""
     weights, x = draw_weights(rng, 8), rng.normal(2, 6, 8)
-    layer = make_layer(student, weights, 8, 2, rope=student.library.rope(theta=100.0))
+    rope = student.library.Watched(student.library.rope(theta=100.0))
+    layer = make_layer(student, weights, 8, 2, rope=rope)
     whole = layer(x)
+    asked = [call["positions"].reshape(-1, 6) for call in rope.calls]
+    require(all(bool((each == torch.arange(6)).all()) for each in asked), "positions do not begin at 0")
     close(layer(x, positions=torch.arange(6)), whole)
     close(layer(x, positions=torch.arange(6) + rng.integer(1, 50)), whole, rtol=1e-3, atol=1e-4)
     require(not torch.allclose(layer(x, positions=3 * torch.arange(6)), whole), "positions have no influence")
