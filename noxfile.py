@@ -41,6 +41,20 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def variants(session: nox.Session) -> None:
+    """Grade references, alternatives and known mistakes, and see whether each gets what it deserves."""
+    install(session, "instructor")
+    session.run("python", "solutions/tools/check_variants.py", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the references in small ways, and see whether the tests notice: about a quarter of an hour."""
+    install(session, "instructor,dev")
+    session.run("python", "solutions/tools/mutation.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff."""
     session.install("--quiet", "ruff", "-c", "constraints.txt")

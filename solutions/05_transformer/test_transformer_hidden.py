@@ -75,7 +75,7 @@ def mixed_settings(rng, count=6):
             "vocab_size": rng.integer(5, 15),
             "context_length": rng.integer(6, 9),
             "d_model": heads * rng.choice([2, 4, 6]),
-            "n_layers": rng.integer(1, 3),
+            "n_layers": 1 + row % 3,
             "n_heads": heads,
             "d_ff": rng.integer(3, 30),
             "rope_theta": rng.choice([20.0, 10000.0]),
@@ -605,11 +605,14 @@ def number_of(parameters):
     "Go through the config once more. The final norm is there with pre-norm and with post-norm, the head has no bias."
 )
 def test_gpt_of_every_option(student, rng):
-    """For any sizes and any mix of options: the library's logits, its names, and as many parameters."""
+    """For any sizes and any mix of options: the library's logits, with a cache too, its names and its parameters."""
     for settings in mixed_settings(rng):
         model, oracle = make_model(student, rng, **settings)
-        ids = rng.ids(settings["vocab_size"], rng.integer(1, 3), rng.integer(1, 6))
+        ids = rng.ids(settings["vocab_size"], rng.integer(1, 3), rng.integer(2, 6))
         close(model(ids), oracle(ids))
+        cache = model.new_cache()
+        pieces = [model(ids[:, :1], cache=cache), model(ids[:, 1:], cache=cache)]
+        close(torch.cat(pieces, dim=1), oracle(ids))
         require(sorted(student.library.state(model)) == sorted(oracle.state_dict()), "the parameters have other names")
         sizes = [torch.Size(shape).numel() for shape in student.library.parameter_shapes(model).values()]
         require(sum(sizes) == number_of(oracle.parameters()), "a wrong number of parameters")
@@ -830,7 +833,8 @@ def test_init_leaves_the_rest_alone(student, rng):
 @hint("Biases are everywhere but in RMSNorm, SwiGLU and the head. Each layer has two norms, and one more comes last.")
 def test_count_of_models_that_are_built(student, rng):
     """For any sizes and any mix of options, the count is that of a model which is really built."""
-    for settings in mixed_settings(rng, count=12):
+    odd = [settings_of(d_model=2 * rng.integer(1, 5) + 1, n_heads=1, bias=bias) for bias in (True, False)]
+    for settings in [*mixed_settings(rng, count=12), *odd]:
         model = library_parts().GPT(GPTConfig(**settings), library_parts())
         found = student.count_parameters(student.library.config(**settings))
         require(found == number_of(model.parameters()), "wrong number")
