@@ -71,7 +71,7 @@ def collect(assignment: Assignment, *, hidden: bool) -> Suite:
         if not file.is_file():
             raise CourseError(f"{file} is missing: hidden tests are in the instructor's repository only")
     recorder = Recorder()
-    _pytest(["--collect-only", *map(str, files)], recorder, root=assignment.folder)
+    _pytest(["--collect-only", *map(str, files)], recorder)
     cases = tuple(recorder.cases)
     _check_cases(assignment, cases)
     return Suite(assignment, files, cases, _digest(assignment, files))
@@ -87,7 +87,7 @@ def run(
     if suite.assignment.manifest.optimizers:
         importlib.import_module("torch._dynamo")  # seconds, which the first test of an optimizer would pay here
     recorder = Recorder(Grading(backend, seed), tasks)
-    _pytest([*(["--exitfirst"] if stop_early else []), *map(str, suite.files)], recorder, root=suite.assignment.folder)
+    _pytest([*(["--exitfirst"] if stop_early else []), *map(str, suite.files)], recorder)
     wanted = [case for case in suite.cases if tasks is None or case.task in tasks]
     unexpected = recorder.outcomes.keys() - {case.id for case in wanted}
     if unexpected:
@@ -203,10 +203,14 @@ def _cut(text: str) -> str:
     return short if len(short) <= MAX_MESSAGE else short[:MAX_MESSAGE] + " ..."
 
 
-def _pytest(arguments: list[str], recorder: Recorder, root: Path) -> None:
-    """One pytest run in this process. Every way in which it can fail as a whole is a `GraderFault`."""
+def _pytest(arguments: list[str], recorder: Recorder) -> None:
+    """One pytest run in this process. Every way in which it can fail as a whole is a `GraderFault`.
+
+    pytest knows a test file that it has imported by the path below `--rootdir`, so that is the root of all files: two
+    courses may have files of the same name.
+    """
     with _quiet_environment():
-        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", str(root), *arguments], plugins=[recorder])
+        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", os.sep, *arguments], plugins=[recorder])
     if code == pytest.ExitCode.INTERRUPTED and not recorder.problems:
         raise KeyboardInterrupt
     if recorder.fault is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import tiers_here
 
 from autograder.forbidden import Rules, find_violations
 from autograder.in_process import InProcess, load_module
@@ -23,7 +24,6 @@ from autograder.result import TaskResult, score_tasks
 from autograder.suite import Outcome, Suite, collect, run
 from autograder.trials import failing, grade_source
 from autograder.variants import read_alternatives, read_mistakes
-from conftest import tiers_here
 
 COURSE = Course.find(Path(__file__).parent)
 ASSIGNMENTS = COURSE.assignments()

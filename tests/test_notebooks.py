@@ -236,6 +236,7 @@ def test_a_release_has_the_notebook_and_nothing_of_its_answers(
     written = release_student(course, tmp_path / "students")
     assert [path for path in written if "ipynb" in str(path)] == [Path("assignments/01_sums/sums.ipynb")]
     assert (tmp_path / "students/assignments/01_sums/sums.ipynb").read_bytes() == sums.notebook.read_bytes()
+    assert "jupyter lab assignments/01_sums/sums.ipynb" in (tmp_path / "students/README.md").read_text()
 
 
 def test_a_notebook_that_was_run_in_place_is_stale_and_not_released(

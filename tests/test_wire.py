@@ -44,7 +44,10 @@ def test_tensors_come_back_the_same(dtype: torch.dtype, shape: tuple[int, ...]) 
 
 
 def test_a_tensor_of_any_layout_arrives_dense() -> None:
-    for tensor in (torch.arange(6.0).reshape(2, 3).T, torch.eye(3).to_sparse(), torch.nn.Parameter(torch.ones(2))):
+    one_column = torch.arange(12).reshape(1, 12)[..., 0]  # contiguous by torch's book, and yet with a stride of 12
+    negated = torch.randn(3, dtype=torch.complex64).conj().imag  # a view that is to be negated when it is read
+    others = (torch.eye(3).to_sparse(), torch.nn.Parameter(torch.ones(2)), one_column, negated)
+    for tensor in (torch.arange(6.0).reshape(2, 3).T, *others):
         back = wire.decode(wire.encode(tensor))
         assert type(back) is torch.Tensor
         assert back.is_contiguous()

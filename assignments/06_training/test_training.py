@@ -175,8 +175,9 @@ def test_adamw_without_a_gradient(student, rng):
 @task("adamw")
 @points(1)
 def test_adamw_with_bad_settings(student):
-    """A negative setting, and a beta of 1, are a ValueError; 0 is fine for all of them."""
+    """A negative setting, and a beta of 1 or more, are a ValueError; 0 is fine for all of them."""
     bad_settings = [{"lr": -0.1}, {"eps": -1e-8}, {"weight_decay": -0.1}, {"betas": (1.0, 0.9)}, {"betas": (0.9, -0.1)}]
+    bad_settings.append({"betas": (0.9, 1.5)})
     for bad in bad_settings:
         with pytest.raises(ValueError):
             student.library.Optimization(student.AdamW, [torch.ones(2)], **bad)

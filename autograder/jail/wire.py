@@ -102,7 +102,8 @@ def _tensor_to_tree(tensor: Tensor) -> object:
     if name not in DTYPES:
         raise WireError(f"tensors of dtype {name} cannot cross the boundary")
     plain = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
-    flat = plain.cpu().contiguous().reshape(-1)
+    # A copy, as contiguous() keeps odd strides of axes of length 1, which cannot be viewed as bytes.
+    flat = torch.empty(plain.shape, dtype=plain.dtype).copy_(plain).reshape(-1)
     return ["T", name, list(plain.shape), flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""]
 
 

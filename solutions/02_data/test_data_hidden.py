@@ -181,6 +181,8 @@ def test_split_refuses_and_only_reads(student, rng):
         with pytest.raises(ValueError):
             student.train_val_split(ids, bad)
         are_ids(student.train_val_split(ids, good)[0], ids[: 10 - n_val])
+    for fraction, n_val in ((0.2999996, 2), (0.29999996, 3)):  # 6 decimals: neither 5 nor 7
+        are_ids(student.train_val_split(ids, fraction)[1], ids[10 - n_val :])
     require(student.library.leaves_arguments_alone(student.train_val_split, ids, 0.5), "an argument changed")
 
 
@@ -412,7 +414,13 @@ def test_data_sets_that_cannot_be(student, rng):
     """Too few ids, and sizes below 1, are a ValueError when it is made; the nearest sizes that make sense are not."""
     ids = rng.ids(1000, 6)
     cases = [((5, 5, None), (6, 5, None)), ((0, 1, None), (2, 1, None)), ((6, 0, None), (6, 1, None))]
-    cases += [((6, 2, 0), (6, 2, 1)), ((6, 2, -1), (6, 2, 1)), ((6, -2, 1), (6, 2, 1)), ((4, 5, 1), (6, 5, 1))]
+    cases += [
+        ((6, 0, 1), (6, 1, 1)),
+        ((6, 2, 0), (6, 2, 1)),
+        ((6, 2, -1), (6, 2, 1)),
+        ((6, -2, 1), (6, 2, 1)),
+        ((4, 5, 1), (6, 5, 1)),
+    ]
     for bad, good in cases:
         with pytest.raises(ValueError):
             student.TokenDataset(ids[: bad[0]], *bad[1:])

@@ -342,10 +342,11 @@ def test_x_with_any_number_of_axes(student, rng):
     for shape in ((5, 6), (3, 5, 6), (2, 3, 5, 6), (2, 2, 3, 5, 6), (1, 2), (2, 1, 2), (1, 1, 1, 64)):
         x, positions = rng.normal(*shape), rng.ids(50, shape[-2])
         close(student.apply_rope(x, positions), rotated(x, positions), atol=1e-4)
-    x, positions = rng.normal(3, 4, 6), rng.ids(50, 3, 4)
-    expected = torch.stack([rotated(x[row], positions[row]) for row in range(3)])
-    hint = "For x of (batch, time, dim) and positions of (batch, time) there is no axis between."
-    close(student.apply_rope(x, positions), expected, atol=1e-4, hint=hint)
+    hint = "Positions (batch, time) need as many axes between as x has there: none for (batch, time, dim)."
+    for shape in ((3, 4, 6), (3, 2, 1, 2, 4, 6)):
+        x, positions = rng.normal(*shape), rng.ids(50, 3, 4)
+        expected = torch.stack([rotated(x[row], positions[row]) for row in range(3)])
+        close(student.apply_rope(x, positions), expected, atol=1e-4, hint=hint)
 
 
 @task("rope")
@@ -549,6 +550,7 @@ def test_embeddings_that_cannot_be(student, rng):
     for bad, good in (
         ((9, 6, 5, "Learned"), (9, 6, 5, "learned")),
         ((9, 6, 5, "none"), (9, 6, 5, "rope")),
+        ((9, 6, 5, "sinusoids"), (9, 6, 5, "sinusoidal")),
         ((9, 5, 5, "sinusoidal"), (9, 5, 5, "learned")),
         ((0, 6, 5, "rope"), (9, 6, 5, "sinusoidal")),
         ((9, 6, 0, "learned"), (9, 5, 5, "rope")),

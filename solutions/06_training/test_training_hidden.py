@@ -375,6 +375,10 @@ def test_clip_of_many_shapes(student, rng):
         factor = min(1.0, max_norm / (norm + 1e-6))
         for actual, gradient in zip(weights.gradients(), gradients, strict=True):
             close(actual, factor * gradient)
+    tiny = student.library.Parameters([torch.zeros(1)], [torch.tensor([1e-6])])
+    close(tiny.give_to(student.clip_grad_norm, 5e-7), 1e-6, atol=0.0)
+    hint = "The factor is max_norm / (norm + 1e-6), which shows where the norm itself is that small."
+    close(tiny.gradients()[0], torch.tensor([2.5e-7]), rtol=1e-3, atol=0.0, hint=hint)
 
 
 @task("clip")
@@ -584,8 +588,8 @@ def test_estimate_of_many_batches(student, rng):
 @points(1)
 @hint("Go through the batches once. If there were none at all, raise ValueError; batches have no length to ask for.")
 def test_estimate_of_no_batches(student, rng):
-    """No batches, in a list or from a generator, are a ValueError; one batch is enough, and is asked for once."""
-    weights, batches = draw_weights(rng), draw_batches(rng, (1, 2))
+    """No batches, in a list or from a generator, are a ValueError; one target is enough, and is asked for once."""
+    weights, batches = draw_weights(rng), draw_batches(rng, (1, 1))
     model = make_model(student, weights)
     source, empty = student.library.Batches(batches), student.library.Batches([])
     expected, _ = loss_and_gradients(weights, batches)

@@ -287,9 +287,7 @@ def problems_of(report: Report) -> list[str]:
     if report.share < LEAST_CAUGHT:
         problems.append(f"{100 * report.share:.1f} % of the mutants are caught, {LEAST_CAUGHT:.0%} are due")
     if report.unlisted:
-        problems.append(
-            f"{len(report.unlisted)} survivors are not listed: write a test, or say in survivors.toml why not"
-        )
+        problems.append(f"survivors that are not listed: {len(report.unlisted)}; write a test, or say why not")
     for entry in report.stale:
         problems.append(f"survivors.toml lists one that does not survive, in {entry.symbol}: {entry.after}")
     return problems
