@@ -104,7 +104,7 @@ def _read_folder(folder: Path, assignment: Assignment) -> tuple[dict[str, bytes]
     files = {name: read_plain_file(folder / name) for name in wanted if name in names}
     if assignment.manifest.module not in files:
         return {}, names
-    return files, [name for name in names if name not in wanted]
+    return files, [name for name in names if name not in (*wanted, assignment.notebook.name)]
 
 
 def read_plain_file(path: Path) -> bytes:

@@ -143,13 +143,13 @@ def test_status_says_which_parts_are_own_and_what_is_next(course: Course, tmp_pa
     before = minigpt("status", cwd=root)
     assert before.returncode == 0
     assert before.stdout.startswith("0 of 22 parts")
-    assert "next: softmax" in before.stdout
+    assert "next: chars" in before.stdout
     shutil.copy(course.assignment("04_attention").reference, root / "assignments/04_attention/attention.py")
     after = minigpt("status", cwd=root)
     assert after.stdout.startswith("1 of 22 parts")
     assert "* attention" in after.stdout
     assert "32 of 32 points" in after.stdout
-    assert "Try: minigpt assemble" in after.stdout
+    assert "next: chars" in after.stdout
 
 
 def test_hints_come_one_by_one_and_the_last_one_stays(shipped: Course) -> None:
