@@ -103,13 +103,10 @@ def cut_by_ranks(piece, merges):
 
 
 def byte_pairs():
-    """The byte pairs that ship with the project, 256 bytes and 256 merges, and 8 merges of white space behind them.
-
-    Without these it would not show where white space was cut.
-    """
+    """The byte pairs that ship with the project, 256 bytes and 256 merges, and 8 more that show where a text is cut."""
     merges = [*stories_vocabulary()[1]]
-    merges += [(b" ", b" "), (b"\n", b"\n"), (b"  ", b" "), (b" ", b"\n"), (b"\n", b" "), (b"\r", b"\n")]
-    merges += [(b"  ", b"  "), (b"\n\n", b"\n\n")]
+    merges += [(b" ", b" "), (b"\n", b"\n"), (b"  ", b" "), (b" ", b"\n"), (b"\n", b" "), (b"  ", b"  ")]
+    merges += [(b"'", b"ll"), (b"'", b"re")]
     return vocabulary(merges), merges
 
 
@@ -368,7 +365,8 @@ def test_counts_of_runs(student, rng):
 def test_merges_of_drawn_words(student, rng):
     """Merging is right for drawn words and pairs, also where other symbols make the same bytes."""
     for _ in range(60):
-        symbols, pair = draw_word(rng, rng.integer(0, 10)), draw_word(rng, 2)
+        alphabet = rng.choice([(b"a", b"b", b"ab", b"ba", b" "), (b"a", b"aa"), (b"a", b"b")])
+        symbols, pair = draw_word(rng, rng.integer(0, 10), alphabet), draw_word(rng, 2, alphabet)
         same(student.merge_pair(symbols, pair), joined(symbols, pair))
     same(student.merge_pair((b"a", b"ba", b"ab", b"a"), (b"ab", b"a")), (b"a", b"ba", b"aba"))
 
@@ -419,7 +417,8 @@ def test_words_stay_as_they_are(student, rng):
 )
 def test_merges_of_drawn_texts(student, rng):
     """For drawn texts, merged down to the last pair, every merge is the one that counting anew would give."""
-    for parts, length in ((["a", "b", " "], 60), (["a", "aa", " ", "\n"], 40), (WORDS, 60), (ANYTHING, 80)):
+    few = [" cat", " sat", " hat"]  # each of them some hundred times
+    for parts, length in ((["a", "b", " "], 60), (["a", "aa", "\n"], 40), (WORDS, 60), (ANYTHING, 80), (few, 1000)):
         text = draw_text(rng, length, parts)
         expected = learned([text], 1000)
         vocab, merges = student.train_bpe(text, 256 + len(expected) + rng.integer(0, 20))
@@ -651,6 +650,9 @@ def test_chunks_cut_anywhere(student, rng):
             text = draw_text(rng, 50, [*parts, *special, *(token[:-1] for token in special)])
             same(list(tokenizer.encode_iterable(draw_chunks(rng, text, largest))), oracle.encode(text))
     same(list(make_tokenizer(student).encode_iterable(["", "", ""])), [])
+    text = draw_text(rng, 300)  # a long chunk, and one that is cut within a special token
+    found = list(make_tokenizer(student, ["<|end|>"]).encode_iterable([text + "<|en", "d|>", text]))
+    same(found, make_oracle(["<|end|>"]).encode(f"{text}<|end|>{text}"))
 
 
 def settled_ids(text, special, oracle):

@@ -38,7 +38,7 @@ VISIBLE_TESTS, HIDDEN_TESTS, HINTS, MISTAKES = 2, 3, 3, 3  # at least, for each 
 ALTERNATIVES = 3  # at least, for each assignment
 VISIBLE_SHARE = 0.7  # of the mistakes, at least, must be caught before the hidden tests: of each assignment and of all
 
-CAPTION = "tests: visible + hidden; by visible: caught by a visible test already; alternatives: those with full marks"
+CAPTION = "tests: visible+hidden; by visible: caught by a visible test; right: alternatives"
 Graded = dict[Trial, dict[str, Outcome]]
 
 
@@ -251,10 +251,10 @@ def share(total: Tally) -> str:
 
 
 def make_table(reports: Sequence[Report]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left")
-    table.add_column("", no_wrap=True)
-    for column in ("tests", "points", "mistakes", "caught", "by visible", "alternatives"):
-        table.add_column(column, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left", pad_edge=False, collapse_padding=True)
+    table.add_column("")
+    for column in ("tests", "points", "mistakes", "caught", "by visible", "right"):
+        table.add_column(column, justify="right", no_wrap=True)
     for report in reports:
         for tally in (report.total, *report.tasks) if report.total else ():
             add_row(table, tally, indent="" if tally is report.total else "  ")
@@ -264,11 +264,11 @@ def make_table(reports: Sequence[Report]) -> Table:
 
 
 def add_row(table: Table, tally: Tally, indent: str = "") -> None:
-    """Tests are counted as visible + hidden; the share of mistakes that visible tests catch stands on totals only."""
+    """The share of mistakes that visible tests catch stands on totals only."""
     is_total = tally.alternatives is not None
     table.add_row(
         indent + tally.name,
-        f"{tally.visible} + {tally.hidden}",
+        f"{tally.visible}+{tally.hidden}",
         str(tally.points),
         str(tally.mistakes),
         str(tally.caught),

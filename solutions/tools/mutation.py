@@ -244,7 +244,7 @@ def read_survivors(assignment: Assignment) -> tuple[Survivor, ...]:
 
 
 def make_table(reports: Sequence[Report]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for column in ("mutants", "caught", "survivors", "not listed", "caught, percent"):
         table.add_column(column, justify="right")
