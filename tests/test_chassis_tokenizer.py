@@ -132,6 +132,17 @@ def test_chunks_give_the_ids_of_the_joined_text(tokenizer, chunks):
     assert list(tokenizer.encode_iterable(chunks)) == tokenizer.encode("".join(chunks))
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text("a' \n", max_size=6), max_size=6))
+def test_chunks_of_white_space_are_cut_as_in_the_joined_text(chunks):
+    """With tokens of white space it shows where a run of it was cut."""
+    vocab, merges = stories_vocabulary()
+    more = [(b" ", b" "), (b"\n", b"\n"), (b"  ", b" "), (b" ", b"\n"), (b"\n", b" "), (b"  ", b"  ")]
+    vocab = vocab | {512 + number: left + right for number, (left, right) in enumerate(more)}
+    tokenizer = BPETokenizer(vocab, [*merges, *more])
+    assert list(tokenizer.encode_iterable(chunks)) == tokenizer.encode("".join(chunks))
+
+
 @pytest.mark.parametrize(
     ("chunk", "settled"),
     [

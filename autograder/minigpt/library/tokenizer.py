@@ -157,9 +157,9 @@ class BPETokenizer:
         """The pieces that stay whatever follows, and the text that they leave."""
         safe = self._first_open_special(text)
         last_special = max((match.end() for match in self._special_pattern.finditer(text[:safe])), default=0)
-        tail = pretokenize(text[last_special:safe])[-2:]  # "'l" is two pieces, and "'ll" is one
-        end = safe - sum(map(len, tail))
-        return list(self._cut(text[:end])), text[end:]
+        pieces = pretokenize(text[last_special:safe])
+        held = "".join(pieces[-2:]) + text[safe:]  # "'l" is two pieces, and "'ll" is one
+        return [*self._cut(text[:last_special]), *pieces[:-2]], held
 
     def _first_open_special(self, text: str) -> int:
         """Where the first special token begins that the next chunk could complete or make longer."""
