@@ -5,7 +5,6 @@ Exit codes: 0 it is so, 1 not yet (tests fail, or something could not be graded)
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,13 +77,20 @@ def grade(
     jobs: Annotated[int, typer.Option(min=1, help="How many submissions at a time.")] = 1,
     isolation: Annotated[Literal["auto", "bwrap", "landlock", "none"], typer.Option(help="The jail.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Run hidden tests with --isolation none too.")] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the drawn inputs; drawn and recorded.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the drawn inputs; without it the one of --out, or a new one.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="A Dask scheduler, such as tcp://HOST:8786.")] = None,
     train_steps: Annotated[
         int | None, typer.Option(min=0, help="Training steps of each MiniGPT; 0 for no training.")
     ] = None,
     course: CourseOption = None,
 ) -> None:
-    """Grade a class: every student's submissions, each in a jail, with a report for everybody."""
+    """Grade a class: every student's submissions, each in a jail, with a report for everybody.
+
+    Stopped half-way, by whatever it was, and started again with the same arguments, it goes on where it was.
+    """
+    from autograder.finished import seed_for
     from autograder.grade import Settings, grade_class
     from autograder.jail.isolation import NoIsolation, choose
     from autograder.report import write_reports
@@ -101,14 +107,15 @@ def grade(
         submissions=submissions,
         out=out,
         assignments=names or tuple(each.name for each in found.assignments()),
-        seed=secrets.randbits(32) if seed is None else seed,
+        seed=seed_for(out, seed),
         tier=tier,
         jobs=jobs,
         hidden=tier != "none" or force,
         train_steps=train_steps,
+        cluster=cluster,
     )
     with ClassTable(console, settings) as table:
-        records, refused = grade_class(settings, on_record=table.add)
+        records, refused = grade_class(settings, on_record=table.add, on_kept=table.keep)
     write_reports(out, records)
     table.summarize(records, refused)
     raise typer.Exit(1 if refused or any(record.result.status == "grader_error" for record in records) else 0)

@@ -1,275 +1,82 @@
-"""Grades a class: every student's submissions to some assignments, each in a jail of its own.
+"""Grades a class: reads what was handed in, has it graded, and writes the results as they come.
 
-    records = grade_class(Settings(course.root, submissions, out, ("04_attention",)), on_record=print)
+    records, refused = grade_class(Settings(course.root, submissions, out, ("04_attention",), seed=1, tier="bwrap"))
 
-Each submission becomes a `Record`, written as soon as the student's are there. A submission can cost its own points and
-nothing else; what goes wrong in the grader itself becomes a `grader_error` without a score. What passes of all of a
-student's submissions makes one MiniGPT; the last of the student's records has it.
+Started again with the same arguments it goes on where it was: see `finished.py`. Where the work is done, on how many
+processes or machines, changes nothing in the results: see `spread.py`.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
-import json
-import multiprocessing
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-import msgspec
-import torch
-
-from autograder.files import write_atomically
-from autograder.jail.client import Jail
-from autograder.jail.isolation import Limits, Tier
+from autograder.finished import kept, key_of, write_student, writing
+from autograder.grader import Graded, Settings, Work, close_here, grade_here, grader_error
 from autograder.manifest import Course
 from autograder.outcome import GraderFault
-from autograder.result import Feedback, MiniGPTRecord, Record, Result, score_tasks, to_json
-from autograder.showcase import Judge, OwnParts, train_and_judge
-from autograder.submissions import Submission, find_students, read_submission
-from autograder.suite import Outcome, Suite, collect, run
+from autograder.result import Record
+from autograder.spread import Start, on_cluster, on_this_machine, spread
+from autograder.submissions import find_students, read_submission
+from autograder.suite import Suite, collect
+
+__all__ = ["Settings", "grade_class"]
 
 OnRecord = Callable[[Record], object]
+OnKept = Callable[[str], object]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What decides a class's results. `train_steps` None means the preset's own number, 0 no training at all."""
+def grade_class(
+    settings: Settings, on_record: OnRecord | None = None, on_kept: OnKept | None = None
+) -> tuple[list[Record], list[str]]:
+    """Grades everybody who is not graded yet. Gives all records in the students' order, and refused folders.
 
-    course: Path
-    submissions: Path
-    out: Path
-    assignments: tuple[str, ...]
-    seed: int
-    tier: Tier
-    jobs: int = 1
-    hidden: bool = True
-    train_steps: int | None = None
-    limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Seconds, of the wall clock. Beside `result.json`, since they differ from run to run."""
-
-    tests: dict[str, float] = field(default_factory=dict)
-    grading: float = 0.0
-    training: float = 0.0
-
-
-@dataclass(frozen=True)
-class Graded:
-    """A record, and how long it took."""
-
-    record: Record
-    timings: Timings
-
-    def with_model(self, model: MiniGPTRecord, seconds: float) -> Graded:
-        record = msgspec.structs.replace(self.record, minigpt=model)
-        return Graded(record, replace(self.timings, training=seconds))
-
-
-class Grader:
-    """One process's jail and suites, ready for one submission after another."""
-
-    def __init__(self, settings: Settings) -> None:
-        torch.set_num_threads(1)
-        course = Course(settings.course)
-        self._settings = settings
-        self._suites = {name: collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments}
-        self._judge = Judge.draw(settings.seed) if settings.train_steps != 0 else None
-        self._jail = self._start_jail()
-        self._library_model: MiniGPTRecord | None = None
-
-    def _start_jail(self) -> Jail:
-        optimizers = any(suite.assignment.manifest.optimizers for suite in self._suites.values())
-        return Jail(self._settings.tier, self._settings.limits, training=optimizers or self._judge is not None)
-
-    def grade(self, student: str) -> list[Graded]:
-        """All of a student's submissions, in order. Raises nothing: a fault of the grader is a record too."""
-        own = OwnParts()
-        graded = [self._grade_one(student, suite, own) for suite in self._suites.values()]
-        if self._judge is None or all(each.record.result.status != "graded" for each in graded):
-            return graded
-        last = max(index for index, each in enumerate(graded) if each.record.result.status == "graded")
-        started = time.perf_counter()
-        try:
-            model = self._minigpt(own, self._judge)
-        except Exception as error:
-            self._restart()
-            graded[last] = without_grade(graded[last].record, error)
-        else:
-            graded[last] = graded[last].with_model(model, time.perf_counter() - started)
-        return graded
-
-    def _grade_one(self, student: str, suite: Suite, own: OwnParts) -> Graded:
-        """One submission, from its files to its record. What passes of it goes into `own`."""
-        try:
-            submission = read_submission(self._settings.submissions, student, suite.assignment)
-            if submission.files is None:
-                return Graded(self._missing(submission, suite), Timings())
-            graded = self._graded(submission, suite, submission.files)
-            own.add(suite.assignment.manifest, submission.files, graded.record.result.tasks)
-            return graded
-        except Exception as error:
-            self._restart()
-            return Graded(grader_error(self._settings, suite, student, error), Timings())
-
-    def _graded(self, submission: Submission, suite: Suite, files: dict[str, bytes]) -> Graded:
-        started = time.perf_counter()
-        backend = self._jail.submission(suite.assignment.manifest, files)
-        try:
-            outcomes = run(suite, backend, self._settings.seed)
-        finally:
-            backend.discard()
-        taken = time.perf_counter() - started
-        tasks = score_tasks(suite, outcomes)
-        result = Result(
-            student=submission.student,
-            assignment=submission.assignment,
-            seed=self._settings.seed,
-            isolation=self._settings.tier,
-            status="graded",
-            score=sum(task.score for task in tasks),
-            max_score=suite.max_score,
-            source_sha256=submission.source_sha256,
-            suite_sha256=suite.sha256,
-            tasks=tasks,
-        )
-        seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
-        return Graded(Record(result=result, feedback=_feedback(submission, suite, outcomes)), Timings(seconds, taken))
-
-    def _minigpt(self, own: OwnParts, judge: Judge) -> MiniGPTRecord:
-        """The student's trained model. One made of library parts alone is everybody's, and trained once."""
-        if not own.symbols and self._library_model is not None:
-            return self._library_model
-        record = train_and_judge(self._jail, own, judge, self._settings.train_steps)
-        if not own.symbols:
-            self._library_model = record
-        return record
-
-    def _missing(self, submission: Submission, suite: Suite) -> Record:
-        """Nothing handed in, or nothing that can be taken: 0 points, and the reason."""
-        outcomes = {case.id: Outcome("not_attempted", case.hint) for case in suite.cases}
-        result = Result(
-            student=submission.student,
-            assignment=submission.assignment,
-            seed=self._settings.seed,
-            isolation=self._settings.tier,
-            status="missing",
-            score=0,
-            max_score=suite.max_score,
-            message=submission.problem or f"there is no {suite.assignment.manifest.module}",
-            source_sha256=None,
-            suite_sha256=suite.sha256,
-            tasks=score_tasks(suite, outcomes),
-        )
-        return Record(result=result, feedback=Feedback(notices=submission.notices))
-
-    def _restart(self) -> None:
-        """A new jail, for the next submission. Where that fails too, the next submission says so."""
-        self._jail.close()
-        try:
-            self._jail = self._start_jail()
-        except GraderFault:
-            return
-
-    def close(self) -> None:
-        self._jail.close()
-
-
-def _feedback(submission: Submission, suite: Suite, outcomes: dict[str, Outcome]) -> Feedback:
-    """Messages of visible tests alone: those of hidden ones could carry an input or an expected value."""
-    visible = [case.id for case in suite.cases if case.visibility == "visible"]
-    messages = {name: message for name in visible if (message := outcomes[name].message) is not None}
-    return Feedback(messages=messages, notices=submission.notices)
-
-
-def without_grade(record: Record, error: BaseException) -> Graded:
-    """A fault of the grader while it made the MiniGPT: the record that should have it says so, and has no score."""
-    result = msgspec.structs.replace(
-        record.result, status="grader_error", score=msgspec.UNSET, message=_told(error), source_sha256=None, tasks=()
-    )
-    return Graded(Record(result=result, feedback=Feedback()), Timings())
-
-
-def _told(error: BaseException) -> str:
-    return f"the grader failed: {type(error).__name__}: {error}"[:1000]
-
-
-def grader_error(settings: Settings, suite: Suite, student: str, error: BaseException) -> Record:
-    result = Result(
-        student=student,
-        assignment=suite.assignment.name,
-        seed=settings.seed,
-        isolation=settings.tier,
-        status="grader_error",
-        max_score=suite.max_score,
-        message=_told(error),
-        source_sha256=None,
-        suite_sha256=suite.sha256,
-        tasks=(),
-    )
-    return Record(result=result, feedback=Feedback())
-
-
-def grade_class(settings: Settings, on_record: OnRecord | None = None) -> tuple[list[Record], list[str]]:
-    """Grades everybody and writes `result.json` and its neighbours. Gives the records in order, and refused folders."""
+    on_record: called with each new record. on_kept: with the name of each student whose results were there already.
+    """
     students, refused = find_students(settings.submissions)
     course = Course(settings.course)
     suites = [collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments]
-    found: dict[str, list[Graded]] = {}
-    for student, outcome in _each(settings, students):
-        if isinstance(outcome, BaseException):
-            outcome = [Graded(grader_error(settings, suite, student, outcome), Timings()) for suite in suites]
-        found[student] = outcome
-        for graded in outcome:
-            write_record(settings.out, graded)
-            if on_record is not None:
-                on_record(graded.record)
-    return [graded.record for student in students for graded in found[student]], refused
+    found: dict[str, list[Record]] = {}
+    keys: dict[str, str] = {}
+
+    def not_yet_graded() -> Iterator[Work]:
+        for student in students:
+            work = read_work(settings.submissions, student, suites)
+            keys[student] = key_of(settings, suites, work)
+            if (records := kept(settings.out, student, keys[student])) is None:
+                yield work
+                continue
+            found[student] = records
+            if on_kept is not None:
+                on_kept(student)
+
+    with writing(settings.out, settings.seed):
+        for work, outcome in spread(partial(grade_here, settings), not_yet_graded(), _start(settings)):
+            graded = checked(outcome, settings, suites, work)
+            write_student(settings.out, work.student, keys[work.student], graded)
+            found[work.student] = [each.record for each in graded]
+            for record in found[work.student]:
+                if on_record is not None:
+                    on_record(record)
+    return [record for student in students for record in found[student]], refused
 
 
-def _each(settings: Settings, students: list[str]) -> Iterator[tuple[str, list[Graded] | BaseException]]:
-    """Every student with what became of the submissions, as it comes, over `jobs` processes with a jail each."""
-    pool = concurrent.futures.ProcessPoolExecutor(
-        max_workers=max(1, min(settings.jobs, len(students))),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_grader,
-        initargs=(settings,),
-    )
-    with pool:
-        futures = {pool.submit(_grade_here, student): student for student in students}
-        for future in concurrent.futures.as_completed(futures):
-            error = future.exception()
-            yield futures[future], error if error is not None else future.result()
+def read_work(root: Path, student: str, suites: list[Suite]) -> Work:
+    return Work(student, tuple(read_submission(root, student, suite.assignment) for suite in suites))
 
 
-_grader: Grader | None = None
+def checked(outcome: list[Graded] | BaseException, settings: Settings, suites: list[Suite], work: Work) -> list[Graded]:
+    """What a process answered, if it graded with these very tests; else a `grader_error` for each submission."""
+    if isinstance(outcome, BaseException):
+        return [grader_error(settings, suite, work.student, outcome) for suite in suites]
+    if [each.record.result.suite_sha256 for each in outcome] != [suite.sha256 for suite in suites]:
+        fault = GraderFault("a worker has other tests, or another version of the grader, than this machine")
+        return [grader_error(settings, suite, work.student, fault) for suite in suites]
+    return outcome
 
 
-def _start_grader(settings: Settings) -> None:
-    global _grader
-    _grader = Grader(settings)
-
-
-def _grade_here(student: str) -> list[Graded]:
-    if _grader is None:
-        raise GraderFault("the process was not set up")
-    return _grader.grade(student)
-
-
-def write_record(out: Path, graded: Graded) -> None:
-    """`result.json` last: where it is, its neighbours belong to it."""
-    record, timings = graded.record, graded.timings
-    folder = out / record.result.student / record.result.assignment
-    rounded = {name: round(seconds, 6) for name, seconds in timings.tests.items()}
-    told = {"grading": round(timings.grading, 6), "training": round(timings.training, 6), "tests": rounded}
-    write_atomically(folder / "timings.json", json.dumps(told, indent=1).encode() + b"\n")
-    write_atomically(folder / "feedback.json", to_json(record.feedback))
-    if record.minigpt is not None:
-        write_atomically(folder / "minigpt.json", to_json(record.minigpt))
-    else:
-        (folder / "minigpt.json").unlink(missing_ok=True)
-    write_atomically(folder / "result.json", to_json(record.result))
+def _start(settings: Settings) -> Start:
+    if settings.cluster is not None:
+        return partial(on_cluster, settings.cluster, close_here)
+    return partial(on_this_machine, settings.jobs)

@@ -44,18 +44,20 @@ class InProcess:
     def __init__(self, manifest: Manifest, path: Path) -> None:
         self.own_file: str | None = str(path)
         self._rules = Rules.of(manifest)
-        self._path = path
         self._violations: list[Violation] = []
         self._student: Student | None = None
         self._fault: Exception | None = None
-        self._trap: Trap | None = None
+        self._trap = Trap(self._rules, str(path))
         try:
             self._violations = find_violations(path.read_bytes(), self._rules)
+            self._trap.set()
             self._student = Student(load_module(path), manifest)
         except KeyboardInterrupt:
             raise  # the student's own Ctrl-C
         except BaseException as error:  # SystemExit as well: a module that exits is no reason to exit here
             self._fault = ImportFailed.from_exception(error, path)
+        finally:
+            self._trap.release()
 
     def begin(self, case: Case, torch_seed: int) -> Student:
         for violation in self._violations:
@@ -65,15 +67,14 @@ class InProcess:
             assert self._fault is not None
             raise self._fault
         torch.default_generator.manual_seed(torch_seed)
-        self._trap = Trap(self._rules, case.task, str(self._path))
         self._trap.set()
+        self._trap.begin(case.task)
         return self._student
 
     def end(self) -> Fault | None:
-        if self._trap is None:
-            return None
+        self._trap.end()
         self._trap.release()
-        tripped, self._trap = self._trap.tripped, None
+        tripped, self._trap.tripped = self._trap.tripped, None
         return Forbidden(tripped.what, tripped.line) if tripped is not None else None
 
 

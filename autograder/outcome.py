@@ -14,6 +14,11 @@ MAY_IMPORT = "torch, numpy, regex and jaxtyping"
 STATUSES: tuple[Status, ...] = ("passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory")
 
 
+def printable(text: str) -> str:
+    """The text without half characters, which no file can hold: "\\ud800" stands for one that it had."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Fault(Exception):
     """The student's side did not come to an ordinary end; `status` is what the test gets."""
 

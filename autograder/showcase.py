@@ -21,7 +21,7 @@ from autograder.jail.client import Jail, Submission
 from autograder.manifest import Manifest, Task
 from autograder.minigpt.parts import SLOTS
 from autograder.minigpt.train import PRESETS
-from autograder.outcome import Fault
+from autograder.outcome import Fault, printable
 from autograder.result import AttentionMap, MiniGPTRecord, TaskResult, slots_that_pass
 from autograder.testing import derived_seed
 from datasets import ngrams
@@ -155,7 +155,7 @@ def _describe(record: MiniGPTRecord, submission: Submission, trained: Any, judge
 def _text(value: object) -> str:
     if type(value) is not str:
         raise Fault("the sampled text is no text")
-    return value[:4000]
+    return printable(value[:4000])
 
 
 def _curve(losses: object) -> tuple[tuple[int, float], ...]:

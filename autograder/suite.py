@@ -25,7 +25,7 @@ import pytest
 
 from autograder import __version__
 from autograder.manifest import Assignment, CourseError, Task
-from autograder.outcome import Fault, GraderFault, Status
+from autograder.outcome import Fault, GraderFault, Status, printable
 from autograder.plugin import CASE, FAULT, GRADING, Backend, Case, Grading
 from autograder.trap import ForbiddenCall
 
@@ -194,7 +194,7 @@ def _message(error: BaseException | None) -> str:
     text = str(error)
     if not isinstance(error, AssertionError | Fault):
         text = f"{type(error).__name__}: {text}"
-    return _cut(re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text) + place)
+    return _cut(printable(re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text)) + place)
 
 
 def _cut(text: str) -> str:

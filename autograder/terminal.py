@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from autograder.grade import Settings
+from autograder.grader import Settings
 from autograder.outcome import STATUSES
 from autograder.result import Record
 
@@ -49,6 +49,9 @@ class ClassTable:
         result = record.result
         what = "missing" if result.status == "missing" else _points(record)
         self._progress.console.print(f"  {result.student} {result.assignment}: {what}", markup=False)
+
+    def keep(self, student: str) -> None:
+        self._progress.console.print(f"  {student}: graded already, nothing has changed", markup=False)
 
     def summarize(self, records: list[Record], refused: list[str]) -> None:
         """The table of the class, what was refused, and where the reports are."""

@@ -1,7 +1,8 @@
 """Catches forbidden calls as they happen, whatever alias they were reached by.
 
 While a trap is set, each forbidden name is replaced by a function that looks who calls: called from the student's code
-for the task under test it raises; called from anywhere else, such as a library part, it does what it always did.
+for the task under test it raises; called from anywhere else, such as a library part, it does what it always did. It is
+set before the student's module is imported, so that a name which the module keeps is a replaced one too.
 
 Does not see: torch operators reached through private doors (`torch.ops`, `torch._C`; manifests forbid those by name),
 or a student who takes the trap apart. `docs/security.md` says what that is worth.
@@ -13,6 +14,7 @@ import functools
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any
@@ -22,7 +24,7 @@ import torch
 from autograder.forbidden import Rules
 
 TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
-OWN_FOLDER = os.path.dirname(__file__) + os.sep
+OWN_PACKAGE = __name__.partition(".")[0]
 
 
 class ForbiddenCall(BaseException):
@@ -35,17 +37,22 @@ class ForbiddenCall(BaseException):
 
 
 class Trap:
-    """Set for one test of one task; `tripped` remembers what was called, also where the exception was swallowed."""
+    """For one student's module. `tripped` remembers what was called, also where the exception was swallowed."""
 
-    def __init__(self, rules: Rules, task: str, student_file: str) -> None:
+    def __init__(self, rules: Rules, student_file: str) -> None:
         self.tripped: ForbiddenCall | None = None
         self._rules = rules
-        self._task = task
         self._student_file = student_file
+        self._task: str | None = None
+        self._thread = threading.get_ident()
         self._originals: list[tuple[Any, str, Any]] = []
+        # Known by their globals, since a file name is easily made up. The list keeps their numbers from being reused.
+        self._own = [vars(module) for name, module in sys.modules.items() if name.partition(".")[0] == OWN_PACKAGE]
+        self._own_numbers = {id(names) for names in self._own}
 
     def set(self) -> None:
-        for dotted in self._rules.forbids.get(self._task, ()):
+        """Replaces what any task forbids."""
+        for dotted in sorted({name for forbids in self._rules.forbids.values() for name in forbids}):
             owner, name = _owner(dotted)
             original = getattr(owner, name, None) if owner is not None else None
             if isinstance(original, type):
@@ -63,21 +70,33 @@ class Trap:
             else:
                 setattr(owner, name, original)
 
+    def begin(self, task: str) -> None:
+        """From now, what this task forbids raises."""
+        self.tripped = None
+        self._task = task
+
+    def end(self) -> None:
+        """From now, everything is let through."""
+        self._task = None
+
     def _guarded(self, dotted: str, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def guarded(*arguments: Any, **keywords: Any) -> Any:
-            frame = _caller(sys._getframe(1))
-            if frame is not None and self._is_forbidden_from(frame):
-                self.tripped = self.tripped or ForbiddenCall(dotted, frame.f_lineno)
-                raise self.tripped
+            if self._task is not None and dotted in self._rules.forbids[self._task]:
+                frame = _caller(sys._getframe(1))
+                if self._is_forbidden_from(frame):
+                    self.tripped = self.tripped or ForbiddenCall(dotted, frame.f_lineno if frame is not None else 0)
+                    raise self.tripped
             return original(*arguments, **keywords)
 
         del guarded.__wrapped__  # the way back to the original should not be that short
         return guarded
 
-    def _is_forbidden_from(self, frame: FrameType) -> bool:
+    def _is_forbidden_from(self, frame: FrameType | None) -> bool:
         """The innermost of the student's symbols on the stack decides which task the call belongs to."""
-        if frame.f_code.co_filename.startswith(OWN_FOLDER):
+        if threading.get_ident() != self._thread:
+            return True  # nobody else starts threads, and no frame of the student's need be on this stack
+        if frame is None or id(frame.f_globals) in self._own_numbers:
             return False  # a library part, or the harness
         from_student = False
         walk: FrameType | None = frame

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import os
+import functools
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -32,11 +31,12 @@ from autograder.jail import wire
 from autograder.jail.isolation import Limits, Tier, bwrap_command, clean_environment, readable_paths, seccomp_program
 from autograder.jail.wire import Handle
 from autograder.manifest import Manifest
-from autograder.outcome import Crashed, Fault, Forbidden, GraderFault, ImportFailed, OutOfMemory, TimedOut
+from autograder.outcome import Crashed, Fault, Forbidden, GraderFault, ImportFailed, OutOfMemory, TimedOut, printable
 from autograder.plugin import Case
 from autograder.symbols import check_symbol
 
 MODULE, LIBRARY = Handle(0), Handle(1)
+MAX_TEXT = 10_000
 START_SECONDS = 120.0
 IMPORT_SECONDS = 10.0
 
@@ -55,11 +55,14 @@ class Jail:
     def __init__(self, tier: Tier, limits: Limits | None = None, *, training: bool = False) -> None:
         """`training`: load what an optimizer needs as well, once for all workers; takes a few seconds."""
         self.tier = tier
-        self._folder = tempfile.mkdtemp(prefix="minigpt-jail-")
-        os.chmod(self._folder, 0o711)  # the zygote's user must reach the workers' folders in it, and list nothing
+        self._limits = limits or Limits()
+        self._training = training
+        self._start()
+
+    def _start(self) -> None:
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-m", "autograder.jail.zygote", str(theirs.fileno())]
-        if tier == "bwrap":
+        if self.tier == "bwrap":
             command = [*bwrap_command(), *command]
         try:
             self._process = subprocess.Popen(
@@ -74,16 +77,13 @@ class Jail:
             )
         finally:
             theirs.close()
-        self._start(tier, limits or Limits(), training)
-
-    def _start(self, tier: Tier, limits: Limits, training: bool) -> None:
         settings = {
-            "tier": tier,
-            "training": training,
-            "limits": asdict(limits),
+            "tier": self.tier,
+            "training": self._training,
+            "limits": asdict(self._limits),
             "readable": readable_paths(),
-            "filter": b"" if tier == "none" else seccomp_program(),
-            "folder": "/tmp" if tier == "bwrap" else self._folder,
+            "filter": b"" if self.tier == "none" else seccomp_program(),
+            "temporary": "/tmp" if self.tier == "bwrap" else tempfile.gettempdir(),
         }
         try:
             wire.send(self._control, settings)
@@ -108,26 +108,31 @@ class Jail:
         return ours
 
     def kill(self, grace: float = 0.0) -> dict[str, Any]:
-        """Ends the worker and tells how it ended: `{"signal": 9, "exit": 0}`; zeros where it was still running."""
+        """Ends the worker and tells how it ended: `{"signal": 9, "exit": 0, ...}`; zeros where it was still running.
+
+        A jail in which the worker left something that cannot be removed is given up for a new one.
+        """
         try:
             wire.send(self._control, {"op": "kill", "grace": grace})
             ended: dict[str, Any] = wire.receive(self._control, time.monotonic() + START_SECONDS)
         except (OSError, EOFError, wire.WireError) as error:
             raise GraderFault(f"the jail is gone ({type(error).__name__}: {error})") from error
+        if not ended["clean"]:
+            self.close()
+            self._start()
         return ended
 
     def submission(self, manifest: Manifest, files: Mapping[str, bytes]) -> Submission:
         return Submission(self, manifest, dict(files))
 
     def close(self) -> None:
-        """Ends the zygote, its worker and its folder."""
-        self._control.close()  # the zygote sees the end, kills its worker and goes
+        """Ends the zygote, with its worker and its folder."""
+        self._control.close()  # the zygote sees the end, kills its worker, clears up and goes
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Jail:
         return self
@@ -159,6 +164,7 @@ class Submission:
         self._kinds: dict[str, str] = {}
         self._broken: Fault | None = None  # the module cannot even be imported
         self._fault: Fault | None = None  # of the test under way
+        self._opening: tuple[str, int] | None = None  # goes along with the first question of a test
 
     def begin(self, case: Case, torch_seed: int) -> Proxy:
         self._fault = None
@@ -168,7 +174,7 @@ class Submission:
                 raise self._note(Forbidden(violation.what, violation.line))
         self._limit = case.limit
         self.allow(case.limit)
-        self.ask("begin", case.task, torch_seed)
+        self._opening = (case.task, torch_seed)
         return Proxy(self, MODULE)
 
     def open(self, seconds: float) -> Proxy:
@@ -178,16 +184,19 @@ class Submission:
         return Proxy(self, MODULE)
 
     def end(self) -> Fault | None:
-        if self._connection is not None:
+        if self._connection is not None and self._opening is None:
             with contextlib.suppress(Fault):
                 self.allow(self._limit)  # objects that go may run code of their own
-                self.ask("end")
+                if self.ask("end") is not False:
+                    self.discard()  # threads that go on: the next test is not to be slowed down by them
+        self._opening = None
         return self._fault
 
-    def check_symbol(self, name: str) -> None:
-        """A task's symbol must be there and of the right kind before a test uses it."""
+    def check_symbol(self, name: str) -> bool:
+        """Whether the name is a task's: then it must be there and of the right kind before a test uses it."""
         if name in self._kinds:
             check_symbol(self._manifest.module, name, self._kinds[name])
+        return name in self._kinds
 
     def allow(self, seconds: float) -> None:
         """From now, the student's side has this long in all."""
@@ -229,10 +238,10 @@ class Submission:
         if self._connection is None:
             raise self._fault or Crashed("the process is gone")
         nonce = secrets.randbits(62)
+        lowered = _lowered(arguments)  # may ask a question itself
+        opening, self._opening = self._opening, None
         try:
-            wire.send(
-                self._connection, {"nonce": nonce, "op": operation, "arguments": _lowered(arguments)}, self._deadline
-            )
+            wire.send(self._connection, (nonce, opening, operation, lowered), self._deadline)
             reply = wire.receive(self._connection, self._deadline)
         except TimeoutError:
             self.discard()
@@ -246,38 +255,33 @@ class Submission:
 
     def _checked(self, reply: Any, nonce: int) -> Any:
         """The value of a reply that has the right form; everything else is an exception."""
-        match reply:
-            case {"nonce": given, "status": "value", "value": value, **rest} if given == nonce and not rest:
-                return self._raised_to_proxies(value)
-            case {
-                "nonce": given,
-                "status": "raised",
-                "kind": str(kind),
-                "name": str(name),
-                "message": str(text),
-                "line": line,
-            } if given == nonce and len(text) <= 10_000 and (line is None or type(line) is int):
-                raise self._student_exception(kind, name[:100], text, line)
-            case {"nonce": given, "status": "forbidden", "what": str(what), "line": int(line)} if given == nonce:
-                known = any(what in forbids for forbids in self._rules.forbids.values())
-                raise self._note(Forbidden(what if known else "a forbidden call", line))
-            case {"nonce": given, "status": "memory"} if given == nonce:
-                raise self._note(OutOfMemory("more memory than the limit allows"))
-            case {"nonce": given, "status": "unsendable", "message": str(text)} if given == nonce:
-                raise self._note(NotPlain(text[:300]))
-            case {"nonce": 0, "status": "unconfined", "message": str(text)} if not self._confined:
-                self.discard()
-                raise GraderFault(f"the jail's walls could not be put up: {text[:300]}")
+        given, told = (reply[0], reply[1:]) if type(reply) is tuple and reply else (None, ())
+        if type(given) is int and given == nonce:
+            match told:
+                case ("value", value):
+                    return self._raised_to_proxies(value)
+                case ("raised", str(kind), str(name), str(text), line):
+                    raise self._student_exception(kind, printable(name[:100]), printable(text[:MAX_TEXT]), line)
+                case ("forbidden", str(what), line):
+                    known = any(what in forbids for forbids in self._rules.forbids.values())
+                    raise self._note(Forbidden(what if known else "a forbidden call", _checked_line(line)))
+                case ("memory",):
+                    raise self._note(OutOfMemory("more memory than the limit allows"))
+                case ("unsendable", str(text)):
+                    raise self._note(NotPlain(printable(text[:300])))
+        if type(given) is int and given == 0 and not self._confined:  # no student code has run yet
+            self.discard()
+            raise GraderFault(f"the jail's walls could not be put up: {str(told)[:300]}")
         self.discard()
         raise self._note(Crashed("broke the protocol: a reply that does not belong to the question"))
 
-    def _student_exception(self, kind: str, name: str, text: str, line: int | None) -> Exception:
+    def _student_exception(self, kind: str, name: str, text: str, line: Any) -> Exception:
         """The built-in exception of that name. Only names that the worker may use are looked up."""
         found = getattr(builtins, kind, None)
         if not (isinstance(found, type) and issubclass(found, Exception) and kind not in _NEEDS_MORE_THAN_TEXT):
             return self._note(StudentStopped(f"{name} stopped the code"))
         error: Exception = found(text)
-        error.student_line = line  # type: ignore[attr-defined]
+        error.student_line = _checked_line(line)  # type: ignore[attr-defined]
         error.student_name = name  # type: ignore[attr-defined]
         return error
 
@@ -295,6 +299,8 @@ class Submission:
         """Why the worker has gone."""
         self._close_connection()
         ended = self._jail.kill(grace=1.0)
+        if ended["excess"]:
+            return Crashed(f"the process was ended: {ended['excess']}")
         if ended["signal"]:
             return Crashed(f"the process was ended by signal {ended['signal']}")
         return Crashed(f"the process ended itself with exit code {ended['exit']}")
@@ -330,7 +336,10 @@ class Proxy:
         if self._handle == MODULE:
             if name == "library":
                 return Proxy(self._submission, LIBRARY)
-            self._submission.check_symbol(name)
+            if self._submission.check_symbol(name):
+                return Named(self._submission, MODULE, name)
+        elif self._handle == LIBRARY:
+            return Named(self._submission, LIBRARY, name)
         return self._submission.ask("get", self._handle, name)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -355,6 +364,29 @@ class Proxy:
 
     def __repr__(self) -> str:
         return f"<an object in the jail, number {self._handle.id}>"
+
+
+class Named(Proxy):
+    """A function or class by its name. It is looked up when it is used, so that a call is one question and not two."""
+
+    def __init__(self, submission: Submission, owner: Handle, name: str) -> None:
+        self._submission = submission
+        self._owner = owner
+        self._name = name
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self._submission.ask("call_named", self._owner, self._name, arguments, keywords)
+
+    @functools.cached_property
+    def _handle(self) -> Handle:  # type: ignore[override]
+        found = self._submission.ask("get", self._owner, self._name)
+        if not isinstance(found, Proxy):
+            raise TypeError(f"{self._name} is no function and no class")
+        return found._handle
+
+
+def _checked_line(line: Any) -> int | None:
+    return line if type(line) is int and 0 < line < 10**7 else None
 
 
 def _checked_kinds(kinds: Any) -> dict[str, str]:

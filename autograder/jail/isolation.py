@@ -38,6 +38,7 @@ DENIED_CALLS = (
     "shmget", "shmat", "shmctl", "msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl",
     "mq_open", "mq_unlink",
     "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+    "memfd_create", "memfd_secret",  # memory that no limit counts
     "keyctl", "add_key", "request_key", "init_module", "finit_module", "delete_module", "kexec_load",
     "kexec_file_load",
     "reboot", "swapon", "swapoff", "acct", "quotactl", "sethostname", "setdomainname", "settimeofday",
@@ -53,13 +54,21 @@ CLONE_THREAD = 0x10000
 
 @dataclass(frozen=True)
 class Limits:
-    """What one worker may use. Memory is what it may take beyond the preloaded zygote; sizes are in bytes."""
+    """What one worker may use. Memory is what it may take beyond the preloaded zygote; sizes are in bytes.
+
+    The kernel keeps the first four. The zygote counts the rest, twenty times a second: threads, and the size, number
+    and depth of the files in the worker's folder. (`RLIMIT_NPROC` means nothing to root, and to everybody else the
+    threads of all their processes together.)
+    """
 
     memory: int = 2 * 2**30
     file_size: int = 64 * 2**20
     open_files: int = 256
-    processes: int = 64
     cpu_seconds: int = 3600
+    threads: int = 64
+    folder_size: int = 256 * 2**20
+    folder_entries: int = 10_000
+    folder_depth: int = 32
 
 
 class NoIsolation(Exception):

@@ -17,6 +17,7 @@ import math
 import socket
 import struct
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,9 @@ from torch import Tensor
 
 MAX_FRAME = 256 * 2**20
 MAX_DEPTH = 32
-MAX_NODES = 4_000_000
-MAX_KEYS = 65_536  # keys can be made to collide: the square of this is still only minutes
+MAX_NODES = 1_000_000
+MAX_KEYS = 65_536
+MAX_SAME_HASH = 32  # keys that are made to collide take time by the square of their number
 MAX_AXES = 16
 MAX_INT_DIGITS = 4000
 
@@ -40,6 +42,7 @@ DTYPES = {
 }  # fmt: skip
 
 LENGTH = struct.Struct(">Q")
+CHUNK = 1 << 16  # most messages come whole in one read
 
 
 class WireError(Exception):
@@ -63,11 +66,44 @@ def encode(value: object) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The plain value that the bytes stand for; `WireError` for any other bytes."""
+    if len(data) > MAX_NODES:
+        _refuse_too_many_nodes(data)
     try:
         tree = msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, RecursionError, MemoryError, UnicodeDecodeError) as error:
         raise WireError(f"not a message: {error}") from None
     return _Reader().value(tree, MAX_DEPTH)
+
+
+# How long a MessagePack item is, by its first byte: (bytes of the header, bytes of its length field, extra bytes).
+_HEADERS = {
+    0xC4: (2, 1, 0), 0xC5: (3, 2, 0), 0xC6: (5, 4, 0), 0xC7: (2, 1, 1), 0xC8: (3, 2, 1), 0xC9: (5, 4, 1),
+    0xD9: (2, 1, 0), 0xDA: (3, 2, 0), 0xDB: (5, 4, 0),
+}  # fmt: skip
+_FIXED = {
+    0xCA: 5, 0xCB: 9, 0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9,
+    0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18, 0xDC: 3, 0xDD: 5, 0xDE: 3, 0xDF: 5,
+}  # fmt: skip
+
+
+def _refuse_too_many_nodes(data: bytes) -> None:
+    """Counts the items of a large message before it is decoded: a byte can become a list of seventy.
+
+    Looks at headers only, not at what is inside what: https://github.com/msgpack/msgpack/blob/master/spec.md
+    """
+    position = nodes = 0
+    while position < len(data):
+        nodes += 1
+        if nodes > MAX_NODES:
+            raise WireError("too many values in one message")
+        first = data[position]
+        if 0xA0 <= first <= 0xBF:
+            position += 1 + (first & 0x1F)
+        elif first in _HEADERS:
+            header, width, extra = _HEADERS[first]
+            position += header + extra + int.from_bytes(data[position + 1 : position + 1 + width])
+        else:
+            position += _FIXED.get(first, 1)
 
 
 def _to_tree(value: object, depth: int) -> object:
@@ -142,14 +178,16 @@ class _Reader:
         if len(body) % 2 or len(body) > 2 * MAX_KEYS:
             raise WireError("a dict with too many keys, or with a key that has no value")
         found: dict[Any, Any] = {}
+        same_hash: Counter[int] = Counter()
         for index in range(0, len(body), 2):
             key = self.value(body[index], depth - 1)
             try:
-                repeated = key in found
+                number = hash(key)
             except TypeError:
                 raise WireError("a dict with a key that cannot be one") from None
-            if repeated or isinstance(key, Tensor):
-                raise WireError("a dict with a repeated key, or a tensor as a key")
+            same_hash[number] += 1
+            if same_hash[number] > MAX_SAME_HASH or isinstance(key, Tensor) or key in found:
+                raise WireError("a dict with a repeated key, a tensor as a key, or keys that are made to collide")
             found[key] = self.value(body[index + 1], depth - 1)
         return found
 
@@ -206,21 +244,25 @@ def send_frame(connection: socket.socket, data: bytes, deadline: float | None = 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> Any:
     """Reads one frame. `EOFError` where the other side has gone, `TimeoutError` past the deadline, else `WireError`."""
-    (length,) = LENGTH.unpack(_read(connection, LENGTH.size, deadline))
+    data = bytearray()
+    _read_up_to(LENGTH.size, CHUNK, data, connection, deadline)
+    (length,) = LENGTH.unpack_from(data)
     if length > MAX_FRAME:
         raise WireError(f"a message of {length} bytes is over the limit of {MAX_FRAME}")
-    return decode(_read(connection, length, deadline))
+    _read_up_to(LENGTH.size + length, LENGTH.size + length, data, connection, deadline)
+    if len(data) > LENGTH.size + length:
+        raise WireError("more than one message at a time")
+    return decode(bytes(data[LENGTH.size :]))
 
 
-def _read(connection: socket.socket, size: int, deadline: float | None) -> bytes:
-    data = bytearray()
+def _read_up_to(size: int, most: int, data: bytearray, connection: socket.socket, deadline: float | None) -> None:
+    """Reads on until there are `size` bytes in `data`, and takes what is there already up to `most`."""
     while len(data) < size:
         connection.settimeout(_remaining(deadline))
-        chunk = connection.recv(min(size - len(data), 1 << 20))
+        chunk = connection.recv(min(most - len(data), 1 << 20))
         if not chunk:
             raise EOFError("the other side has gone")
         data += chunk
-    return bytes(data)
 
 
 def _remaining(deadline: float | None) -> float | None:

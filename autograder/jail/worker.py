@@ -1,7 +1,8 @@
 """Serves one submission, in the jail: imports the student's module and does what the trusted side asks, call by call.
 
-Requests and replies are plain dicts (see `wire.py`). A request carries a nonce that its reply must repeat, so that a
-reply written before the question was asked is worth nothing. Objects stay here; the other side gets handles to them.
+A request is (nonce, begin, operation, arguments), a reply (nonce, status, ...), in the format of `wire.py`. The reply
+must repeat its request's nonce, so that one which was written before the question was asked is worth nothing. Objects
+stay here; the other side gets handles to them.
 
 This file is generous where the wire is strict: it turns what students naturally return (a Counter, a numpy scalar, a
 `Parameter`, a view) into the plain value that was meant. Nothing here is trusted by the other side.
@@ -68,20 +69,22 @@ class Worker:
                 request = wire.receive(self._connection)
             except EOFError:
                 return
-            nonce = request["nonce"]
+            nonce, begin, operation, arguments = request
             try:
-                frame = wire.encode({"nonce": nonce, **self._answer(request)})
+                frame = wire.encode((nonce, *self._answer(begin, operation, arguments)))
             except wire.WireError as error:
-                frame = wire.encode({"nonce": nonce, "status": "unsendable", "message": str(error)})
+                frame = wire.encode((nonce, "unsendable", str(error)))
             wire.send_frame(self._connection, frame)
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        operation: Callable[..., Any] = getattr(self, "op_" + request["op"])
+    def _answer(self, begin: tuple[str, int] | None, name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        operation: Callable[..., Any] = getattr(self, "op_" + name)
         try:
-            value = operation(*self._resolve(request["arguments"]))
+            if begin is not None:
+                self.begin(*begin)
+            value = operation(*self._resolve(arguments))
             if self._trap is not None and self._trap.tripped is not None:
                 raise self._trap.tripped
-            return {"status": "value", "value": self._plain(value)}
+            return "value", self._plain(value)
         except BaseException as error:
             return self._told(error)
 
@@ -100,6 +103,8 @@ class Worker:
         """Imports the module."""
         self._file = os.path.join(self._folder, name)
         source = Path(self._file).read_bytes()
+        self._trap = Trap(self._rules, self._file)
+        self._trap.set()
         hide_the_graders_own_modules()
         module = ModuleType(name.removesuffix(".py"))
         module.__file__ = self._file
@@ -111,27 +116,31 @@ class Worker:
     def op_kinds(self, names: list[str]) -> dict[str, str]:
         return {name: kind_of(self._objects[MODULE], name) for name in names}
 
-    def op_begin(self, task: str, torch_seed: int) -> None:
+    def begin(self, task: str, torch_seed: int) -> None:
         """A test begins: handles of the last one are gone, randomness starts anew, the task's calls are forbidden."""
         self.op_end()
         torch.default_generator.manual_seed(torch_seed)
         torch.set_grad_enabled(True)
-        self._trap = Trap(self._rules, task, self._file)
-        self._trap.set()
-
-    def op_end(self) -> None:
         if self._trap is not None:
-            self._trap.release()
-            self._trap = None
+            self._trap.begin(task)
+
+    def op_end(self) -> bool:
+        """Lets go of what the test held. Tells whether threads of the student's go on."""
+        if self._trap is not None:
+            self._trap.end()
         for number in [number for number in self._objects if number not in (MODULE, LIBRARY)]:
             del self._objects[number]
         gc.collect(0)
+        return len(sys._current_frames()) > 1
 
     def op_get(self, target: Any, name: str) -> Any:
         return getattr(target, name)
 
     def op_call(self, target: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         return target(*arguments, **keywords)
+
+    def op_call_named(self, target: Any, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return getattr(target, name)(*arguments, **keywords)
 
     def op_item(self, target: Any, key: Any) -> Any:
         return target[key]
@@ -193,20 +202,15 @@ class Worker:
 
     # Exceptions ----------------------------------------------------------------------------------------------------
 
-    def _told(self, error: BaseException) -> dict[str, Any]:
+    def _told(self, error: BaseException) -> tuple[Any, ...]:
         """An exception as a plain value: the nearest built-in class that it derives from, its text, and the line."""
         if isinstance(error, ForbiddenCall):
-            return {"status": "forbidden", "what": error.what, "line": error.line}
+            return "forbidden", error.what, error.line
         if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)):
-            return {"status": "memory"}
+            return ("memory",)
         kind = next((base for base in type(error).__mro__ if base in CROSSING), None)
-        return {
-            "status": "raised",
-            "kind": kind.__name__ if kind is not None else "BaseException",
-            "name": type(error).__name__[:100],
-            "message": _text_of(error),
-            "line": self._line_of(error),
-        }
+        kind_name = kind.__name__ if kind is not None else "BaseException"
+        return "raised", kind_name, type(error).__name__[:100], _text_of(error), self._line_of(error)
 
     def _line_of(self, error: BaseException) -> int | None:
         """The innermost line of the student's own file that the exception came through."""

@@ -10,10 +10,10 @@ On the control socket, one request at a time: `{"op": "fork"}` with a socket for
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -23,8 +23,10 @@ from typing import Any
 from autograder.jail import wire
 from autograder.jail.confine import Walls, become_nobody, confine, die_with_parent
 from autograder.jail.isolation import Limits
+from autograder.jail.supervisor import excess, remove
 
 MOST_DESCRIPTORS = 1 << 16
+LOOK_SECONDS = 0.05
 
 
 def main(descriptor: int) -> None:
@@ -33,9 +35,15 @@ def main(descriptor: int) -> None:
     walls = Walls(settings["tier"], Limits(**settings["limits"]), tuple(settings["readable"]), settings["filter"])
     if walls.tier == "bwrap":
         become_nobody(walls.readable)
-    preload(settings["training"])
-    wire.send(control, {"ready": True})
-    Zygote(control, walls, settings["folder"]).serve()
+    folder = tempfile.mkdtemp(prefix="minigpt-jail-", dir=settings["temporary"])
+    os.chmod(folder, 0o711)  # a worker's user must reach its own folder in it, and list nothing
+    try:
+        preload(settings["training"])
+        with contextlib.suppress(EOFError, BrokenPipeError):  # the grader went away
+            wire.send(control, {"ready": True})
+            Zygote(control, walls, folder).serve()
+    finally:
+        remove(folder)
 
 
 def preload(training: bool) -> None:
@@ -63,22 +71,32 @@ class Zygote:
         self._folder = folder
         self._worker: int | None = None
         self._worker_folder: str | None = None
+        self._excess: str | None = None
 
     def serve(self) -> None:
-        while True:
-            try:
+        """Until the grader hangs up, which raises `EOFError`."""
+        try:
+            while True:
+                self.watch()
                 request, connection = _receive_with_socket(self._control)
-            except EOFError:
-                self.kill()
-                shutil.rmtree(self._folder, ignore_errors=True)  # also where the grader died and cannot
-                return
-            if request["op"] == "fork" and connection is not None:
-                self.kill()
-                self.fork(connection)
-                connection.close()
-                wire.send(self._control, {"forked": True})
-            else:
-                wire.send(self._control, self.kill(request["grace"]))
+                if request["op"] == "fork" and connection is not None:
+                    self.kill()
+                    self.fork(connection)
+                    connection.close()
+                    wire.send(self._control, {"forked": True})
+                else:
+                    wire.send(self._control, self.kill(request["grace"]))
+        finally:
+            self.kill()
+
+    def watch(self) -> None:
+        """Waits for a request; ends a worker that takes too much meanwhile."""
+        while not select.select([self._control], [], [], None if self._worker is None else LOOK_SECONDS)[0]:
+            if self._worker is None or self._worker_folder is None or self._excess is not None:
+                continue
+            self._excess = excess(self._worker, self._worker_folder, self._walls.limits)
+            if self._excess is not None:
+                os.kill(self._worker, signal.SIGKILL)
 
     def fork(self, connection: socket.socket) -> None:
         self._worker_folder = tempfile.mkdtemp(prefix="worker-", dir=self._folder)
@@ -91,8 +109,10 @@ class Zygote:
         """Ends the worker if there is one, clears its folder away, and tells how the process came to its end.
 
         grace: seconds that a worker which seems to be going has for it, so that its own end is seen and not ours.
+        `excess` says what it was ended for, `clean` whether nothing of it is left.
         """
-        ended: dict[str, Any] = {"signal": 0, "exit": 0}
+        ended: dict[str, Any] = {"signal": 0, "exit": 0, "excess": self._excess, "clean": True}
+        self._excess = None
         if self._worker is not None:
             descriptor = os.pidfd_open(self._worker)
             select.select([descriptor], [], [], grace)
@@ -106,7 +126,8 @@ class Zygote:
                 ended["exit"] = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
             self._worker = None
         if self._worker_folder is not None:
-            shutil.rmtree(self._worker_folder, ignore_errors=True)
+            remove(self._worker_folder)
+            ended["clean"] = not os.path.lexists(self._worker_folder)
             self._worker_folder = None
         return ended
 
@@ -128,7 +149,7 @@ def run_worker(parent: int, connection: socket.socket, control: socket.socket, w
         Worker(connection, folder).serve()
     except BaseException as error:
         try:
-            wire.send(connection, {"nonce": 0, "status": "unconfined", "message": f"{type(error).__name__}: {error}"})
+            wire.send(connection, (0, "unconfined", f"{type(error).__name__}: {error}"))
         finally:
             os._exit(70)
     os._exit(0)

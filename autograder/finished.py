@@ -1,0 +1,172 @@
+"""What has been graded already: written as it comes, found again when a grading is started a second time.
+
+    write_student(out, "ada", key, graded)    # out/ada/04_attention/result.json and its neighbours, out/ada/graded.json
+    kept(out, "ada", key)                     # the same records again; None for another key, or a file that changed
+
+The key stands for all that decides the results: submissions, suites, settings, the grader itself. `graded.json` holds
+it, and the SHA-256 of every file of the student's. It is removed first and written last: where it is, all of it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from autograder.files import write_atomically
+from autograder.grader import Graded, Settings, Work
+from autograder.manifest import CourseError
+from autograder.outcome import GraderFault
+from autograder.result import Feedback, MiniGPTRecord, Record, Result, to_json
+from autograder.suite import Suite
+
+BOOK = "graded.json"
+GRADING = "grading.json"
+LOCK = ".lock"
+LEFT_OVER = re.compile(r"\.[a-z]+\.(?:json|html|csv)-[a-z0-9_]{8}")  # as write_atomically names a file on its way
+
+
+class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`graded.json`. `assignments` in the order of the grading; `files` below the student's folder."""
+
+    key: str
+    assignments: tuple[str, ...]
+    files: dict[str, str]
+    schema: Literal["minigpt/graded/v1"] = "minigpt/graded/v1"
+
+
+class Grading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`grading.json`: what the whole class has in common."""
+
+    seed: int
+    schema: Literal["minigpt/grading/v1"] = "minigpt/grading/v1"
+
+
+def key_of(settings: Settings, suites: Sequence[Suite], work: Work) -> str:
+    """A number for everything that a student's results depend on."""
+    told = {
+        "grader": _grader_sha256(),
+        "settings": [settings.seed, settings.tier, settings.hidden, settings.train_steps],
+        "limits": msgspec.to_builtins(settings.limits),
+        "suites": {suite.assignment.name: suite.sha256 for suite in suites},
+        "submissions": [
+            [each.assignment, _digests(each.files), each.notices, each.problem] for each in work.submissions
+        ],
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _digests(files: dict[str, bytes] | None) -> dict[str, str] | None:
+    return None if files is None else {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _grader_sha256() -> str:
+    """Of this package's own files: a grader that was mended grades anew."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -> None:
+    """Writes all of a student's files. Without `graded.json` where the grader failed: that is tried again next time."""
+    folder = out / student
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / BOOK).unlink(missing_ok=True)
+        files: dict[str, str] = {}
+        for each in graded:
+            files |= _write_record(folder, each)
+        if all(each.record.result.status != "grader_error" for each in graded):
+            assignments = tuple(each.record.result.assignment for each in graded)
+            write_atomically(folder / BOOK, to_json(Book(key, assignments, files)))
+    except OSError as error:
+        raise GraderFault(
+            f"{error.filename or folder} cannot be written: {error.strerror}. Make room, or mend it, and start again "
+            "with the same arguments: what is graded is kept"
+        ) from error
+
+
+def _write_record(folder: Path, graded: Graded) -> dict[str, str]:
+    """One submission's files, with the SHA-256 of each."""
+    name = graded.record.result.assignment
+    contents = {
+        f"{name}/result.json": to_json(graded.record.result),
+        f"{name}/feedback.json": to_json(graded.record.feedback),
+        f"{name}/timings.json": _timings(graded),
+    }
+    if graded.record.minigpt is not None:
+        contents[f"{name}/minigpt.json"] = to_json(graded.record.minigpt)
+    else:
+        (folder / name / "minigpt.json").unlink(missing_ok=True)
+    for path, content in contents.items():
+        write_atomically(folder / path, content)
+    return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+
+
+def _timings(graded: Graded) -> bytes:
+    timings = graded.timings
+    rounded = {name: round(seconds, 6) for name, seconds in timings.tests.items()}
+    told = {"grading": round(timings.grading, 6), "training": round(timings.training, 6), "tests": rounded}
+    return json.dumps(told, indent=1).encode() + b"\n"
+
+
+def kept(out: Path, student: str, key: str) -> list[Record] | None:
+    """A student's records from an earlier run; None where there are none, or not for this key, or not whole."""
+    folder = out / student
+    try:
+        book = msgspec.json.decode((folder / BOOK).read_bytes(), type=Book)
+        contents = {name: (folder / name).read_bytes() for name in book.files}
+    except (OSError, ValueError):  # not there, or not what this version writes
+        return None
+    if book.key != key or _digests(contents) != book.files:
+        return None
+    return [_record(contents, name) for name in book.assignments]
+
+
+def _record(contents: dict[str, bytes], assignment: str) -> Record:
+    model = contents.get(f"{assignment}/minigpt.json")
+    return Record(
+        result=msgspec.json.decode(contents[f"{assignment}/result.json"], type=Result),
+        feedback=msgspec.json.decode(contents[f"{assignment}/feedback.json"], type=Feedback),
+        minigpt=None if model is None else msgspec.json.decode(model, type=MiniGPTRecord),
+    )
+
+
+def seed_for(out: Path, given: int | None) -> int:
+    """The seed to grade with: the one that is given, or that of the grading in `out`, or a new one."""
+    path = out / GRADING
+    if given is not None:
+        return given
+    if not path.exists():
+        return secrets.randbits(32)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Grading).seed
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path} cannot be read ({error}): name the seed with --seed, or a new --out") from error
+
+
+@contextmanager
+def writing(out: Path, seed: int) -> Iterator[None]:
+    """While it lasts, no other process grades into `out`. What a killed one left half-written is cleared away."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = f"another minigpt grade is writing to {out}: wait for its end, or name another --out"
+            raise CourseError(told) from None
+        for path in out.rglob(".*"):
+            if LEFT_OVER.fullmatch(path.name):
+                path.unlink()
+        write_atomically(out / GRADING, to_json(Grading(seed)))
+        yield
