@@ -36,7 +36,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the project's own tests."""
-    install(session, "instructor,dev")
+    install(session, "instructor,cluster,dev")
     session.run("pytest", *(session.posargs or ["tests"]))
 
 
@@ -50,7 +50,7 @@ def variants(session: nox.Session) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Change the references in small ways, and see whether the tests notice: about a quarter of an hour."""
-    install(session, "instructor,dev")
+    install(session, "instructor,cluster,dev")
     session.run("python", "solutions/tools/mutation.py", *session.posargs)
 
 
@@ -65,7 +65,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, with mypy."""
-    install(session, "instructor,dev")
+    install(session, "instructor,cluster,dev")
     session.run("mypy")
 
 

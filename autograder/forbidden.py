@@ -52,9 +52,10 @@ class Violation:
 def find_violations(source: bytes, rules: Rules) -> list[Violation]:
     """Every forbidden name that the source spells out, by line. Raises SyntaxError as Python would."""
     tree = ast.parse(source)
-    aliases = _aliases(tree)
+    nodes = list(ast.walk(tree))
+    aliases = _aliases(tree, nodes)
     tasks_of = _tasks_by_definition(tree, rules)
-    found = {Violation(f"import {name}", line, None) for name, line in _imports(tree) if not _may_import(name)}
+    found = {Violation(f"import {name}", line, None) for name, line in _imports(nodes) if not _may_import(name)}
     for statement in tree.body:
         if isinstance(statement, ast.Import | ast.ImportFrom) or _is_main_guard(statement):
             continue
@@ -70,9 +71,9 @@ def is_forbidden(dotted: str, forbids: tuple[str, ...]) -> bool:
     return any(dotted == name or dotted.startswith(name + ".") for name in forbids)
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _imports(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
     """Every imported module; `from package import module` counts as `package.module` where that is one."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -88,10 +89,10 @@ def _may_import(module: str) -> bool:
     return module in ALLOWED_MODULES or package in ALLOWED_PACKAGES or package in sys.stdlib_module_names
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
+def _aliases(tree: ast.Module, nodes: list[ast.AST]) -> dict[str, str]:
     """What each imported, or plainly assigned, name stands for. A name that the file defines stands for itself."""
     aliases: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 # `import torch.nn` binds `torch`; `import torch.nn as nn` binds `nn`
@@ -103,7 +104,7 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
                 aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     for name in [name for statement in tree.body for name in _defined_names(statement, assigned=False)]:
         aliases.pop(name, None)
-    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    assigned = [node for node in nodes if isinstance(node, ast.Assign)]
     for _ in range(3):  # `a = torch; b = a.nn; c = b.functional`, in whatever order they stand
         for node in assigned:
             dotted = _resolve(node.value, aliases)

@@ -32,6 +32,7 @@ JOINED = "own_parts_of_minigpt.py"
 TRAIN_SECONDS = 600.0
 JUDGED_WINDOWS = 2048
 JUDGED_BATCH = 256
+LONGEST_STORY = 400  # characters, and a few more than any has
 SAMPLE_TOKENS = 400
 MAP_LENGTH = 40
 CURVE_POINTS = 200
@@ -39,7 +40,11 @@ CURVE_POINTS = 200
 
 @dataclass(frozen=True)
 class Judge:
-    """Fresh stories as windows of ids, with the character that follows each: seen by nobody before grading."""
+    """Fresh stories as windows of ids, with the character that follows each: seen by nobody before grading.
+
+    No window begins before the story of the last one's answer has ended: the jail gets many windows at a time, and none
+    of them tells anything about the answer of another.
+    """
 
     alphabet: tuple[str, ...]
     contexts: Tensor  # (windows, context_length)
@@ -50,13 +55,14 @@ class Judge:
         corpus = datasets.load("stories")
         alphabet = tuple(sorted(set(corpus.train) | set(corpus.validation)))
         length = int(PRESETS[PRESET].model["context_length"])
-        text = write_stories(derived_seed(seed, "judge"), JUDGED_WINDOWS * 37 + length + 1)
+        stride = length + 1 + LONGEST_STORY
+        text = write_stories(derived_seed(seed, "judge"), JUDGED_WINDOWS * stride)
         number = {character: index for index, character in enumerate(alphabet)}
         ids = torch.tensor([number[character] for character in text])
-        windows = ids.unfold(0, length + 1, 1)[::37][:JUDGED_WINDOWS]  # 37: so that they start all over the stories
+        windows = ids.unfold(0, length + 1, stride)[:JUDGED_WINDOWS]  # (windows, length + 1)
         return Judge(alphabet, windows[:, :-1].contiguous(), windows[:, -1].contiguous())
 
-    def loss(self, submission: Submission, trained: Any) -> float:
+    def loss(self, trained: Any) -> float:
         """Mean negative log-likelihood of the true next characters, in nats. Raises `Fault` for useless logits."""
         total = 0.0
         for start in range(0, len(self.answers), JUDGED_BATCH):
@@ -65,6 +71,8 @@ class Judge:
             logits = trained.next_logits(contexts)
             if not isinstance(logits, Tensor) or logits.shape != (len(contexts), len(self.alphabet)):
                 raise Fault("the model's logits have the wrong shape")
+            if not logits.is_floating_point():
+                raise Fault("the model's logits are not of a floating-point dtype")
             log_probabilities = torch.log_softmax(logits.double(), dim=-1)
             total -= float(log_probabilities.gather(1, answers[:, None]).sum())
         loss = total / len(self.answers)
@@ -145,7 +153,7 @@ def _describe(record: MiniGPTRecord, submission: Submission, trained: Any, judge
         baselines=record.baselines,
         steps=losses[-1][0],
         train_losses=losses,
-        validation_loss=judge.loss(submission, trained),
+        validation_loss=judge.loss(trained),
         prompt=prompt,
         sample=_text(trained.sample(prompt, SAMPLE_TOKENS, 0.8, 0))[len(prompt) :],
         attention=_sharpest_map(trained.attention(excerpt), excerpt),

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from autograder import __version__
+from autograder import __version__, plugin
 from autograder.manifest import Assignment, CourseError, Task
 from autograder.outcome import Fault, GraderFault, Status, printable
 from autograder.plugin import CASE, FAULT, GRADING, Backend, Case, Grading
@@ -31,7 +31,7 @@ from autograder.trap import ForbiddenCall
 
 PYTEST_ARGUMENTS = (
     "-c", os.devnull, "--noconftest", "--import-mode=importlib", "--strict-markers",
-    "-p", "autograder.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging",
+    "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging",
     "-p", "no:faulthandler", "-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:warnings",
 )  # fmt: skip
 MAX_MESSAGE = 800
@@ -210,7 +210,7 @@ def _pytest(arguments: list[str], recorder: Recorder) -> None:
     courses may have files of the same name.
     """
     with _quiet_environment():
-        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", os.sep, *arguments], plugins=[recorder])
+        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", os.sep, *arguments], plugins=[plugin, recorder])
     if code == pytest.ExitCode.INTERRUPTED and not recorder.problems:
         raise KeyboardInterrupt
     if recorder.fault is not None:

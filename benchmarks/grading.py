@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from autograder import plugin
 from autograder.jail.client import Jail
 from autograder.jail.isolation import TIERS, missing_for
 from autograder.manifest import Course
@@ -47,7 +48,7 @@ def arithmetic(suite: Suite) -> float:
     """Seconds in the tests' own bodies, in-process, on the reference."""
     times = CallTimes()
     options = ["--minigpt-module", str(suite.assignment.reference), "--minigpt-seed", str(SEED)]
-    code = pytest.main([*PYTEST_ARGUMENTS, *options, *map(str, suite.files)], plugins=[times])
+    code = pytest.main([*PYTEST_ARGUMENTS, *options, *map(str, suite.files)], plugins=[plugin, times])
     assert code == pytest.ExitCode.OK, code
     return times.seconds
 

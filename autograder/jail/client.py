@@ -93,7 +93,15 @@ class Jail:
             raise GraderFault(f"the jail did not start ({type(error).__name__}: {error})") from error
 
     def fork(self) -> socket.socket:
-        """A fresh worker; the worker before it is gone."""
+        """A fresh worker; the worker before it is gone. A jail that has died meanwhile is started again."""
+        try:
+            return self._fork()
+        except GraderFault:
+            self.close()
+            self._start()
+            return self._fork()
+
+    def _fork(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         try:
             data = wire.encode({"op": "fork"})

@@ -56,6 +56,10 @@ class Handle:
     id: int
 
 
+_AS_THEY_ARE = frozenset({type(None), bool, float, bytes})
+_IN_A_TREE = frozenset({type(None), bool, int, float, str, bytes})
+
+
 def encode(value: object) -> bytes:
     """A plain value as bytes; `WireError` for anything that is not one, by exact type, or is too large."""
     data = msgspec.msgpack.encode(_to_tree(value, MAX_DEPTH))
@@ -107,11 +111,11 @@ def _refuse_too_many_nodes(data: bytes) -> None:
 
 
 def _to_tree(value: object, depth: int) -> object:
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
     if depth == 0:
         raise WireError(f"values nested more than {MAX_DEPTH} deep cannot cross the boundary")
-    kind = type(value)
-    if value is None or kind in (bool, float, bytes):
-        return value
     if isinstance(value, str) and kind is str:
         return value if value.isascii() or _is_utf8(value) else ["s", value.encode("utf-8", "surrogatepass")]
     if isinstance(value, int) and kind is int:
@@ -153,7 +157,7 @@ class _Reader:
         self._nodes += 1
         if self._nodes > MAX_NODES or depth == 0:
             raise WireError("too many values in one message, or nested too deep")
-        if tree is None or type(tree) in (bool, int, float, str, bytes):
+        if type(tree) in _IN_A_TREE:
             return tree
         if not isinstance(tree, list) or not tree or type(tree[0]) is not str:
             raise WireError("an untagged value")
