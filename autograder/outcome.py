@@ -6,6 +6,7 @@ words for the rest. They derive from `Exception` alone, so no `pytest.raises(Val
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,16 @@ STATUSES: tuple[Status, ...] = ("passed", "failed", "not_attempted", "forbidden"
 
 
 def printable(text: str) -> str:
-    """The text without half characters, which no file can hold: "\\ud800" stands for one that it had."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """A student's text as a file and a terminal can take it.
+
+    Half characters, control characters and marks that turn the direction of writing are spelled out, such as "\\x1b".
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\t"
+        else character
+        for character in text
+    )
 
 
 class Fault(Exception):

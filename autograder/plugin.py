@@ -1,8 +1,8 @@
 """The pytest plugin: the fixtures `student` and `rng`, the marks, and a table of points at the end.
 
 Installed with the package, so plain `pytest assignments/04_attention` works for a student: the module beside the test
-file is loaded in-process, with real objects and pdb. The grader registers a `Backend` of its own (see `suite.py`), and
-then `student` is a proxy across the value boundary. Nothing in here decides a score.
+file is loaded in-process, with real objects and pdb. The grader collects with it too, and then calls the tests itself
+(see `suite.py`), with a `student` that is a proxy across the value boundary. Nothing in here decides a score.
 """
 
 from __future__ import annotations
@@ -47,18 +47,8 @@ class Backend(Protocol):
         """The test is over: what it held on the student's side may go. Tells what went wrong, swallowed or not."""
 
 
-@dataclass(frozen=True)
-class Grading:
-    """What the grader hands to the plugin; without it the plugin works in-process."""
-
-    backend: Backend
-    seed: int
-
-
-GRADING: pytest.StashKey[Grading] = pytest.StashKey()
 STUDENTS: pytest.StashKey[dict[Path, Backend]] = pytest.StashKey()
 CASE: pytest.StashKey[Case] = pytest.StashKey()
-FAULT: pytest.StashKey[Fault | None] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,21 +106,21 @@ def rng(request: pytest.FixtureRequest) -> Draws:
 
 @pytest.fixture
 def student(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The student's module: itself in-process, a proxy under the grader."""
+    """The student's module."""
     case = request.node.stash.get(CASE, None)
     if case is None:
         raise CourseError(f"{request.node.nodeid}: the `student` fixture needs @task('...') and @points(n)")
-    grading = request.config.stash.get(GRADING, None)
-    backend = grading.backend if grading is not None else _in_process(request)
+    backend = _in_process(request)
     try:
         yield backend.begin(case, derived_seed(_seed(request.config), "torch", case.id))
     finally:
-        request.node.stash[FAULT] = backend.end()
+        fault = backend.end()
+    if fault is not None:
+        raise fault
 
 
 def _seed(config: pytest.Config) -> int:
-    grading = config.stash.get(GRADING, None)
-    return grading.seed if grading is not None else int(config.getoption("--minigpt-seed"))
+    return int(config.getoption("--minigpt-seed"))
 
 
 def _in_process(request: pytest.FixtureRequest) -> Backend:
@@ -172,17 +162,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Points per task, of the tests that ran."""
-    if GRADING in config.stash:
-        return
-    earned: dict[str, list[int]] = {}
+    passed: dict[Case, bool] = {}
     for category in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
         for report in terminalreporter.getreports(category):
             case = getattr(report, "minigpt_case", None)
-            if case is None or (category == "passed" and report.when != "call"):
-                continue
-            tally = earned.setdefault(case.task, [0, 0])
-            tally[0] += case.points if category == "passed" else 0
-            tally[1] += case.points
+            if case is not None and (category != "passed" or report.when == "call"):
+                passed[case] = passed.get(case, True) and category == "passed"
+    earned: dict[str, list[int]] = {}
+    for case, all_well in passed.items():
+        tally = earned.setdefault(case.task, [0, 0])
+        tally[0] += case.points if all_well else 0
+        tally[1] += case.points
     if earned:
         terminalreporter.section("points of these tests")
         for task_id, (got, possible) in earned.items():

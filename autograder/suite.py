@@ -3,30 +3,34 @@
     suite = collect(assignment, hidden=True)
     outcomes = run(suite, backend, seed=1234)        # {"test_rows_sum_to_one": Outcome("passed", ...), ...}
 
-The instructor's files decide which tests there are: one that does not report an ordinary pass, for whatever reason, has
-not passed. pytest runs here, in the trusted process, without the plugins, settings and conftest files that lie about.
+The instructor's files decide which tests there are. pytest collects them once, in the trusted process, without the
+plugins, settings and conftest files that lie about. `run` then calls each test function itself, which is all that
+pytest would do for it: a test may ask for `student`, `rng` and what `pytest.mark.parametrize` gives, and for nothing
+else. One that does not return in the ordinary way, for whatever reason, has not passed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import os
 import re
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from autograder import __version__, plugin
 from autograder.manifest import Assignment, CourseError, Task
 from autograder.outcome import Fault, GraderFault, Status, printable
-from autograder.plugin import CASE, FAULT, GRADING, Backend, Case, Grading
+from autograder.plugin import CASE, Backend, Case
+from autograder.testing import Draws, derived_seed
 from autograder.trap import ForbiddenCall
 
 PYTEST_ARGUMENTS = (
@@ -34,7 +38,22 @@ PYTEST_ARGUMENTS = (
     "-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:logging",
     "-p", "no:faulthandler", "-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:warnings",
 )  # fmt: skip
+FIXTURES = frozenset({"student", "rng"})
+EXCUSES = ("skip", "skipif", "xfail")
 MAX_MESSAGE = 800
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test, ready to be called. `excused`: the mark that would have pytest pass it over, if it has one."""
+
+    __test__: ClassVar[bool] = False  # pytest takes the name for a test's
+
+    case: Case
+    function: Callable[..., object]
+    fixtures: frozenset[str]
+    parameters: dict[str, Any]
+    excused: str | None
 
 
 @dataclass(frozen=True)
@@ -43,8 +62,12 @@ class Suite:
 
     assignment: Assignment
     files: tuple[Path, ...]
-    cases: tuple[Case, ...]
+    tests: tuple[Test, ...]
     sha256: str
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(test.case for test in self.tests)
 
     def of_task(self, task: Task) -> list[Case]:
         return [case for case in self.cases if case.task == task.id]
@@ -70,50 +93,19 @@ def collect(assignment: Assignment, *, hidden: bool) -> Suite:
     for file in files:
         if not file.is_file():
             raise CourseError(f"{file} is missing: hidden tests are in the instructor's repository only")
-    recorder = Recorder()
-    _pytest(["--collect-only", *map(str, files)], recorder)
-    cases = tuple(recorder.cases)
-    _check_cases(assignment, cases)
-    return Suite(assignment, files, cases, _digest(assignment, files))
+    collector = Collector()
+    _pytest(["--collect-only", *map(str, files)], collector)
+    tests = tuple(_as_test(assignment, item) for item in collector.items)
+    _check_cases(assignment, [test.case for test in tests])
+    return Suite(assignment, files, tests, _digest(assignment, files))
 
 
-def run(
-    suite: Suite, backend: Backend, seed: int, *, tasks: frozenset[str] | None = None, stop_early: bool = False
-) -> dict[str, Outcome]:
-    """Runs every test, or those of some tasks. A test that was collected and did not report is there too, as failed.
+class Collector:
+    """A pytest plugin that notes what is collected, and what goes wrong."""
 
-    stop_early: run none after the first that fails; good for no grade, only to learn whether there is one.
-    """
-    if suite.assignment.manifest.optimizers:
-        importlib.import_module("torch._dynamo")  # seconds, which the first test of an optimizer would pay here
-    recorder = Recorder(Grading(backend, seed), tasks)
-    _pytest([*(["--exitfirst"] if stop_early else []), *map(str, suite.files)], recorder)
-    wanted = [case for case in suite.cases if tasks is None or case.task in tasks]
-    unexpected = recorder.outcomes.keys() - {case.id for case in wanted}
-    if unexpected:
-        raise GraderFault(f"tests ran that were not collected: {', '.join(sorted(unexpected))}")
-    return {
-        case.id: recorder.outcomes.get(case.id, Outcome("failed", case.hint, "this test did not run"))
-        for case in wanted
-    }
-
-
-class Recorder:
-    """A pytest plugin that notes what was collected and what became of it."""
-
-    def __init__(self, grading: Grading | None = None, tasks: frozenset[str] | None = None) -> None:
-        self.cases: list[Case] = []
-        self.outcomes: dict[str, Outcome] = {}
-        self.fault: GraderFault | None = None
+    def __init__(self) -> None:
+        self.items: list[pytest.Item] = []
         self.problems: list[str] = []
-        self._grading = grading
-        self._tasks = tasks
-        self._started = 0.0
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        if self._grading is not None:
-            config.stash[GRADING] = self._grading
-            config.option.tbstyle = "no"  # nobody reads pytest's tracebacks here, and making them is slow
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -124,49 +116,83 @@ class Recorder:
         unmarked = [item.nodeid for item in items if CASE not in item.stash]
         if unmarked:
             self.problems.append(f"without @task and @points: {', '.join(unmarked)}")
-        self.cases = [item.stash[CASE] for item in items if CASE in item.stash]
-        if self._tasks is not None:
-            items[:] = [item for item in items if CASE in item.stash and item.stash[CASE].task in self._tasks]
+        self.items = list(items)
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self.problems.append(str(excrepr))
 
-    def pytest_runtest_logstart(self) -> None:
-        self._started = time.perf_counter()
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-        outcome: Any = yield
-        report = outcome.get_result()
-        case = item.stash[CASE]
-        error = call.excinfo.value if call.excinfo is not None else None
-        if isinstance(error, GraderFault):
-            self.fault = error
-        if error is not None or not report.passed or hasattr(report, "wasxfail"):
-            self._note_line(error)
-            self.outcomes.setdefault(case.id, failure(case, error))
-        elif report.when == "call":
-            self.outcomes.setdefault(case.id, Outcome("passed"))
-        if report.when == "teardown":
-            self._finish(case, item.stash.get(FAULT, None))
+def _as_test(assignment: Assignment, item: pytest.Item) -> Test:
+    if not isinstance(item, pytest.Function) or item.cls is not None:
+        raise CourseError(f"{assignment.name}: {item.name} is no function: a test that is graded must be one")
+    callspec = getattr(item, "callspec", None)
+    parameters = dict(callspec.params) if callspec is not None else {}
+    asked = frozenset(inspect.signature(item.obj).parameters) - parameters.keys()
+    around = frozenset(item.fixturenames) - parameters.keys() - {"request"}  # `rng` itself asks for it
+    if unknown := (asked | around) - FIXTURES:
+        raise CourseError(
+            f"{assignment.name}: {item.name} asks for {', '.join(sorted(unknown))}: a test that is graded may ask for "
+            "student, rng and parametrized values"
+        )
+    excused = next((name for name in EXCUSES if item.get_closest_marker(name) is not None), None)
+    return Test(item.stash[CASE], item.obj, asked, parameters, excused)
 
-    def _note_line(self, error: BaseException | None) -> None:
-        """In-process, the line is in the traceback; from a jail it comes with the exception."""
-        own_file = self._grading.backend.own_file if self._grading is not None else None
-        if error is None or own_file is None or isinstance(error, AssertionError | Fault):
-            return
-        frames = traceback.walk_tb(error.__traceback__)
-        lines = [line for frame, line in frames if frame.f_code.co_filename == own_file]
-        if lines:
-            error.student_line = lines[-1]  # type: ignore[attr-defined]
 
-    def _finish(self, case: Case, fault: Fault | None) -> None:
-        """A fault counts even where the test itself passed, or swallowed it."""
-        found = self.outcomes.get(case.id, Outcome("failed", case.hint, "this test did not run"))
-        if fault is not None:
-            found = failure(case, fault)
-        seconds = time.perf_counter() - self._started
-        self.outcomes[case.id] = Outcome(found.status, found.hint, found.message, seconds)
+def run(
+    suite: Suite, backend: Backend, seed: int, *, tasks: frozenset[str] | None = None, stop_early: bool = False
+) -> dict[str, Outcome]:
+    """Runs every test, or those of some tasks. Every one of them has an outcome.
+
+    stop_early: run none after the first that fails; good for no grade, only to learn whether there is one.
+    """
+    if suite.assignment.manifest.optimizers:
+        importlib.import_module("torch._dynamo")  # seconds, which the first test of an optimizer would pay here
+    outcomes: dict[str, Outcome] = {}
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # noqa: PTH123
+        for test in suite.tests:
+            if tasks is not None and test.case.task not in tasks:
+                continue
+            if stop_early and any(outcome.status != "passed" for outcome in outcomes.values()):
+                outcomes[test.case.id] = Outcome("failed", test.case.hint, "this test did not run")
+                continue
+            started = time.perf_counter()
+            found = _run_one(test, backend, seed)
+            outcomes[test.case.id] = replace(found, seconds=time.perf_counter() - started)
+    return outcomes
+
+
+def _run_one(test: Test, backend: Backend, seed: int) -> Outcome:
+    """One test, as pytest would run it. A fault of the student's side counts even where the test swallowed it."""
+    case = test.case
+    if test.excused is not None:
+        return failure(case, None)
+    arguments = dict(test.parameters)
+    found = Outcome("passed")
+    try:
+        if "rng" in test.fixtures:
+            arguments["rng"] = Draws(derived_seed(seed, "inputs", case.id))
+        try:
+            if "student" in test.fixtures:
+                arguments["student"] = backend.begin(case, derived_seed(seed, "torch", case.id))
+            test.function(**arguments)
+        finally:
+            fault = backend.end() if "student" in test.fixtures else None
+    except (KeyboardInterrupt, GraderFault):
+        raise
+    except BaseException as error:  # also what pytest.skip raises, and SystemExit
+        _note_line(error, backend.own_file)
+        found = failure(case, None if isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception)) else error)
+    return failure(case, fault) if fault is not None else found
+
+
+def _note_line(error: BaseException, own_file: str | None) -> None:
+    """In-process, the line is in the traceback; from a jail it comes with the exception."""
+    if own_file is None or isinstance(error, AssertionError | Fault):
+        return
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == own_file]
+    if lines:
+        error.student_line = lines[-1]  # type: ignore[attr-defined]
 
 
 def failure(case: Case, error: BaseException | None) -> Outcome:
@@ -203,21 +229,19 @@ def _cut(text: str) -> str:
     return short if len(short) <= MAX_MESSAGE else short[:MAX_MESSAGE] + " ..."
 
 
-def _pytest(arguments: list[str], recorder: Recorder) -> None:
+def _pytest(arguments: list[str], collector: Collector) -> None:
     """One pytest run in this process. Every way in which it can fail as a whole is a `GraderFault`.
 
     pytest knows a test file that it has imported by the path below `--rootdir`, so that is the root of all files: two
     courses may have files of the same name.
     """
     with _quiet_environment():
-        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", os.sep, *arguments], plugins=[plugin, recorder])
-    if code == pytest.ExitCode.INTERRUPTED and not recorder.problems:
+        code = pytest.main([*PYTEST_ARGUMENTS, "--rootdir", os.sep, *arguments], plugins=[plugin, collector])
+    if code == pytest.ExitCode.INTERRUPTED and not collector.problems:
         raise KeyboardInterrupt
-    if recorder.fault is not None:
-        raise recorder.fault
-    if recorder.problems or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if collector.problems or code != pytest.ExitCode.OK:
         raise GraderFault(
-            "the tests could not be run: " + ("\n".join(recorder.problems) or f"pytest ended with {code!r}")
+            "the tests could not be collected: " + ("\n".join(collector.problems) or f"pytest ended with {code!r}")
         )
 
 
@@ -241,7 +265,7 @@ def _set_environment(values: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _check_cases(assignment: Assignment, cases: tuple[Case, ...]) -> None:
+def _check_cases(assignment: Assignment, cases: list[Case]) -> None:
     known = {task.id for task in assignment.manifest.tasks}
     names = [case.id for case in cases]
     for case in cases:

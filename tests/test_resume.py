@@ -109,12 +109,11 @@ def test_a_file_that_is_not_as_it_was_written_is_made_anew(class_of_eight: Cours
 
 def test_what_the_grader_could_not_grade_is_tried_again(class_of_eight: Course) -> None:
     hidden = class_of_eight.assignment("99_numbers").hidden_tests
-    broken = "import os\nif os.path.exists({!r}):\n    from autograder.outcome import GraderFault as F\n"
     flag = class_of_eight.root / "lights-out"
-    fixture = (
-        "import pytest as p\n@p.fixture(autouse=True)\ndef light():\n    if os.path.exists({0!r}): raise F('dark')\n"
+    dark = f"import os\n    from autograder.outcome import GraderFault\n    if os.path.exists({str(flag)!r}): raise GraderFault"
+    hidden.write_text(
+        hidden.read_text().replace("counter = student.Counter()", dark + "\n    counter = student.Counter()")
     )
-    hidden.write_text(hidden.read_text() + broken.format(str(flag)) + fixture.format(str(flag)))
     flag.touch()
     records, _ = grade_class(settings(class_of_eight))
     assert {record.result.status for record in records} == {"grader_error"}
@@ -200,13 +199,13 @@ def everything(course: Course, out: str) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["2"])
 def test_killed_and_started_again_it_ends_as_if_nothing_had_been(class_of_eight: Course, jobs: str) -> None:
     course, temporary = class_of_eight, class_of_eight.root / "tmp"
     assert (
         subprocess.run(grade_command(course, "undisturbed", "--jobs", jobs), stdout=subprocess.DEVNULL).returncode == 0
     )
-    for already in (1, 3, 5):
+    for already in (1, 4):
         with started(grade_command(course, "killed", "--jobs", jobs), temporary) as process:
             wait_until(lambda already=already: len(finished_students(course, "killed")) >= already, process)
             family = psutil.Process(process.pid).children(recursive=True)

@@ -145,6 +145,24 @@ def test_marks_that_excuse_a_test_do_not_give_its_points(small_course: Course, m
     assert statuses(in_process(small_course, reference(small_course)))["test_it"] == "failed"
 
 
+def test_each_value_of_a_parameter_is_a_test_of_its_own(small_course: Course, jail: Jail) -> None:
+    write_tests(
+        small_course,
+        '\n@task("counter")\n@points(2)\n@pytest.mark.parametrize("number", [1, 2])\n'
+        'def test_it(student, rng, number):\n    """It."""\n    require(student.Counter().add(number) == 1, "no")\n',
+    )
+    outcomes = statuses(in_jail(small_course, jail, reference(small_course)))
+    assert (outcomes["test_it[1]"], outcomes["test_it[2]"]) == ("passed", "failed")
+
+
+def test_what_a_test_prints_goes_nowhere(small_course: Course, capfd: pytest.CaptureFixture[str]) -> None:
+    write_tests(
+        small_course, '\n@task("double")\n@points(5)\ndef test_it(student):\n    """It."""\n    print("loud")\n'
+    )
+    assert statuses(in_process(small_course, reference(small_course)))["test_it"] == "passed"
+    assert "loud" not in "".join(capfd.readouterr())
+
+
 def test_settings_that_lie_about_change_nothing(
     small_course: Course, jail: Jail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +195,17 @@ def test_inputs_follow_from_the_seed_and_the_tests_name(small_course: Course) ->
         ('\n@task("nothing")\n@points(1)\ndef test_it(student):\n    pass\n', "task 'nothing'"),
         ('\n@task("double")\n@points(1)\ndef test_doubles(student):\n    pass\n', "two tests are called"),
         ("\ndef (", "SyntaxError"),
+        ('\n@task("double")\n@points(1)\ndef test_it(student, tmp_path):\n    pass\n', "test_it asks for tmp_path"),
+        ('\n@task("double")\n@points(1)\ndef test_it(request):\n    pass\n', "test_it asks for request"),
+        (
+            "\n@pytest.fixture(autouse=True)\ndef own(): pass\n"
+            + '@task("double")\n@points(1)\ndef test_it(student):\n    pass\n',
+            "test_it asks for own",
+        ),
+        (
+            '\nclass TestIt:\n    @task("double")\n    @points(1)\n    def test_it(self, student):\n        pass\n',
+            "test_it is no function",
+        ),
         ("\nimport nothing_of_the_kind\n", "nothing_of_the_kind"),
         ('\n@task("double")\n@points(0)\ndef test_it(student):\n    pass\n', "at least 1"),
         ('\n@task("double")\ndef test_it(student):\n    pass\n', "needs both"),

@@ -37,6 +37,8 @@ from autograder.symbols import check_symbol
 
 MODULE, LIBRARY = Handle(0), Handle(1)
 MAX_TEXT = 10_000
+MAX_RECEIVED = 512 * 2**20  # bytes that one test may be sent
+BROKE_PROTOCOL = "broke the protocol: what came back is no answer to the question, or too much"
 START_SECONDS = 120.0
 IMPORT_SECONDS = 10.0
 
@@ -168,6 +170,7 @@ class Submission:
         self._deadline = 0.0
         self._limit = IMPORT_SECONDS
         self._confined = False
+        self._received = 0  # bytes, in the test under way
         self._violations: list[Violation] | None = None
         self._kinds: dict[str, str] = {}
         self._broken: Fault | None = None  # the module cannot even be imported
@@ -181,6 +184,7 @@ class Submission:
             if violation.concerns(case.task):
                 raise self._note(Forbidden(violation.what, violation.line))
         self._limit = case.limit
+        self._received = 0
         self.allow(case.limit)
         self._opening = (case.task, torch_seed)
         return Proxy(self, MODULE)
@@ -250,15 +254,19 @@ class Submission:
         opening, self._opening = self._opening, None
         try:
             wire.send(self._connection, (nonce, opening, operation, lowered), self._deadline)
-            reply = wire.receive(self._connection, self._deadline)
+            frame = wire.receive_frame(self._connection, self._deadline)
+            self._received += len(frame)
+            if self._received > MAX_RECEIVED:
+                raise wire.WireError("too much")
+            reply = wire.decode(frame)
         except TimeoutError:
             self.discard()
             raise self._note(TimedOut("no answer within the time limit")) from None
         except (EOFError, OSError):
             raise self._note(self._death()) from None
-        except wire.WireError as error:
+        except wire.WireError:  # what was wrong depends on how much of it had arrived: the same words for everything
             self.discard()
-            raise self._note(Crashed(f"broke the protocol: {error}")) from None
+            raise self._note(Crashed(BROKE_PROTOCOL)) from None
         return self._checked(reply, nonce)
 
     def _checked(self, reply: Any, nonce: int) -> Any:
@@ -281,7 +289,7 @@ class Submission:
             self.discard()
             raise GraderFault(f"the jail's walls could not be put up: {str(told)[:300]}")
         self.discard()
-        raise self._note(Crashed("broke the protocol: a reply that does not belong to the question"))
+        raise self._note(Crashed(BROKE_PROTOCOL))
 
     def _student_exception(self, kind: str, name: str, text: str, line: Any) -> Exception:
         """The built-in exception of that name. Only names that the worker may use are looked up."""

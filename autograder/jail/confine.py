@@ -118,12 +118,7 @@ def _restrict_files(walls: Walls, folder: str) -> None:
 
     access = landlock.FSAccess
     ctypes.set_errno(0)  # the package takes an old error for its own
-    try:
-        rules = landlock.Ruleset()
-    except (OSError, landlock.LandlockError):
-        if walls.tier == "bwrap":
-            return  # an older kernel: there the mount namespace alone keeps files apart
-        raise
+    rules = landlock.Ruleset()
     for path in walls.readable:
         read = access.READ_FILE | access.READ_DIR if os.path.isdir(path) else access.READ_FILE
         rules.allow(path, rules=read)

@@ -25,7 +25,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-MAX_FRAME = 256 * 2**20
+MAX_FRAME = 64 * 2**20
 MAX_DEPTH = 32
 MAX_NODES = 1_000_000
 MAX_KEYS = 65_536
@@ -248,6 +248,11 @@ def send_frame(connection: socket.socket, data: bytes, deadline: float | None = 
 
 def receive(connection: socket.socket, deadline: float | None = None) -> Any:
     """Reads one frame. `EOFError` where the other side has gone, `TimeoutError` past the deadline, else `WireError`."""
+    return decode(receive_frame(connection, deadline))
+
+
+def receive_frame(connection: socket.socket, deadline: float | None = None) -> bytes:
+    """Reads one frame, and leaves it to `decode`."""
     data = bytearray()
     _read_up_to(LENGTH.size, CHUNK, data, connection, deadline)
     (length,) = LENGTH.unpack_from(data)
@@ -256,7 +261,7 @@ def receive(connection: socket.socket, deadline: float | None = None) -> Any:
     _read_up_to(LENGTH.size + length, LENGTH.size + length, data, connection, deadline)
     if len(data) > LENGTH.size + length:
         raise WireError("more than one message at a time")
-    return decode(bytes(data[LENGTH.size :]))
+    return bytes(data[LENGTH.size :])
 
 
 def _read_up_to(size: int, most: int, data: bytearray, connection: socket.socket, deadline: float | None) -> None:

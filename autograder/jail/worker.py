@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from autograder import student_side
-from autograder.forbidden import ALLOWED_MODULES, Rules, find_violations
+from autograder.forbidden import ALLOWED_MODULES, ALLOWED_PACKAGES, Rules, find_violations
 from autograder.jail import wire
 from autograder.jail.wire import Handle
 from autograder.minigpt import config, protocols  # noqa: F401  what a submission may import
@@ -37,7 +37,22 @@ from autograder.trap import ForbiddenCall, Trap
 
 MODULE, LIBRARY = 0, 1
 MAX_TEXT = 2000
-OWN_PACKAGES = ("autograder", "datasets")
+# What torch loads when it needs it. Everything else that is installed, the grader's own packages first, is not there.
+TORCHS_OWN = frozenset(
+    (
+        "torchgen",
+        "functorch",
+        "typing_extensions",
+        "sympy",
+        "mpmath",
+        "networkx",
+        "jinja2",
+        "markupsafe",
+        "filelock",
+        "fsspec",
+    )
+)
+VISIBLE_PACKAGES = frozenset(sys.stdlib_module_names) | ALLOWED_PACKAGES | TORCHS_OWN
 MAX_HANDLES = 100_000
 PLAIN: tuple[type[Any], ...] = (bool, int, float, str, bytes)
 
@@ -105,7 +120,7 @@ class Worker:
         source = Path(self._file).read_bytes()
         self._trap = Trap(self._rules, self._file)
         self._trap.set()
-        hide_the_graders_own_modules()
+        hide_other_packages()
         module = ModuleType(name.removesuffix(".py"))
         module.__file__ = self._file
         self._objects = {MODULE: module, LIBRARY: student_side}
@@ -206,7 +221,7 @@ class Worker:
         """An exception as a plain value: the nearest built-in class that it derives from, its text, and the line."""
         if isinstance(error, ForbiddenCall):
             return "forbidden", error.what, error.line
-        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)):
+        if isinstance(error, MemoryError) or _is_torchs_memory_error(error):
             return ("memory",)
         kind = next((base for base in type(error).__mro__ if base in CROSSING), None)
         kind_name = kind.__name__ if kind is not None else "BaseException"
@@ -223,20 +238,20 @@ class Worker:
 
 
 class NotHere(MetaPathFinder):
-    """Finds nothing of the grader's, before any other finder can."""
+    """Finds no package but those that a submission may have, before any other finder can."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] in OWN_PACKAGES:
+        if name.partition(".")[0] not in VISIBLE_PACKAGES:
             raise ModuleNotFoundError(f"{name} is not for submissions", name=name)
 
 
-def hide_the_graders_own_modules() -> None:
-    """From now, `import autograder.minigpt.library` finds nothing; the config and the protocols are there.
+def hide_other_packages() -> None:
+    """From now, `import autograder.minigpt.library` finds nothing, nor `import tiktoken`; config and protocols are there.
 
     Code of the grader that is loaded already goes on working, but must not import more of it.
     """
     visible = {name: sys.modules[name] for name in sorted(ALLOWED_MODULES)}
-    for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+    for name in [name for name in sys.modules if name.partition(".")[0] not in VISIBLE_PACKAGES]:
         del sys.modules[name]
     sys.meta_path.insert(0, NotHere())
     for name, module in visible.items():
@@ -247,6 +262,12 @@ def hide_the_graders_own_modules() -> None:
             package.__path__ = []
             setattr(package, attribute, sys.modules[name])
             name = package_name
+
+
+def _is_torchs_memory_error(error: BaseException) -> bool:
+    """Its text is cut where there is no memory for the text."""
+    text = _text_of(error) if isinstance(error, RuntimeError) else ""
+    return "DefaultCPUAllocator" in text or text.startswith("[enforce fail")
 
 
 def _text_of(error: BaseException) -> str:

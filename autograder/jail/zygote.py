@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from autograder.jail import wire
@@ -104,6 +105,8 @@ class Zygote:
         self._worker = os.fork()
         if self._worker == 0:
             run_worker(parent, connection, self._control, self._walls, self._worker_folder)
+        with contextlib.suppress(OSError):  # should the machine run out of memory, this process is to go first
+            Path(f"/proc/{self._worker}/oom_score_adj").write_text("1000")
 
     def kill(self, grace: float = 0.0) -> dict[str, Any]:
         """Ends the worker if there is one, clears its folder away, and tells how the process came to its end.
