@@ -246,12 +246,12 @@ class NotHere(MetaPathFinder):
 
 
 def hide_other_packages() -> None:
-    """From now, `import autograder.minigpt.library` finds nothing, nor `import tiktoken`; config and protocols are there.
+    """From now, `import tiktoken` finds nothing, nor `import autograder` but for its config and protocols.
 
     Code of the grader that is loaded already goes on working, but must not import more of it.
     """
     visible = {name: sys.modules[name] for name in sorted(ALLOWED_MODULES)}
-    for name in [name for name in sys.modules if name.partition(".")[0] not in VISIBLE_PACKAGES]:
+    for name in [name for name in sys.modules if name.partition(".")[0] not in VISIBLE_PACKAGES | {"__main__"}]:
         del sys.modules[name]
     sys.meta_path.insert(0, NotHere())
     for name, module in visible.items():
