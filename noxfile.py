@@ -81,7 +81,14 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the grading of one submission, the visible suites, and the learning of byte pairs."""
-    install(session, "instructor")
-    for name in ("grading", "visible_suites", "train_bpe"):
+    """Time the grading of one submission and of a class, the visible suites, and the learning of byte pairs."""
+    install(session, "instructor,cluster,dev")
+    for name in ("grading", "throughput", "visible_suites", "train_bpe"):
         session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Grade a class of 300 that is hostile in part, killed twenty times and more: about a quarter of an hour."""
+    install(session, "instructor,dev")
+    session.run("python", "benchmarks/soak.py", *session.posargs)

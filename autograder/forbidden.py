@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from autograder.manifest import Manifest
 
 ALLOWED_PACKAGES = frozenset({"torch", "numpy", "regex", "jaxtyping"})
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 ALLOWED_MODULES = frozenset({"autograder.minigpt.config", "autograder.minigpt.protocols"})
 
 
@@ -53,15 +54,17 @@ def find_violations(source: bytes, rules: Rules) -> list[Violation]:
     """Every forbidden name that the source spells out, by line. Raises SyntaxError as Python would."""
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
-    aliases = _aliases(tree, nodes)
-    tasks_of = _tasks_by_definition(tree, rules)
+    aliases = _aliases(nodes, own=set())
+    defined_here = [statement for statement in tree.body if isinstance(statement, DEFINITIONS)]
+    aliases_inside = _aliases(nodes, own={statement.name for statement in defined_here})
+    statements = list(_what_runs(tree, nodes))
+    tasks_of = _tasks_by_definition(statements, rules)
     found = {Violation(f"import {name}", line, None) for name, line in _imports(nodes) if not _may_import(name)}
-    for statement in tree.body:
-        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_main_guard(statement):
-            continue
+    for statement in statements:
         defined = _defined_names(statement)
         tasks = set(rules.forbids) if not defined else set().union(*(tasks_of.get(name, set()) for name in defined))
-        for dotted, line in _dotted_names(statement, aliases):
+        # Inside of functions, which run later, a name that the file defines is its own; elsewhere it may be imported.
+        for dotted, line in _dotted_names(statement, aliases_inside if statement in defined_here else aliases):
             found |= {Violation(dotted, line, task) for task in tasks if is_forbidden(dotted, rules.forbids[task])}
     return sorted(found, key=lambda violation: (violation.line, violation.what, violation.task or ""))
 
@@ -89,8 +92,8 @@ def _may_import(module: str) -> bool:
     return module in ALLOWED_MODULES or package in ALLOWED_PACKAGES or package in sys.stdlib_module_names
 
 
-def _aliases(tree: ast.Module, nodes: list[ast.AST]) -> dict[str, str]:
-    """What each imported, or plainly assigned, name stands for. A name that the file defines stands for itself."""
+def _aliases(nodes: list[ast.AST], own: set[str]) -> dict[str, str]:
+    """What each imported, or plainly assigned, name stands for. Those of `own` stand for themselves."""
     aliases: dict[str, str] = {}
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -102,8 +105,7 @@ def _aliases(tree: ast.Module, nodes: list[ast.AST]) -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    for name in [name for statement in tree.body for name in _defined_names(statement, assigned=False)]:
-        aliases.pop(name, None)
+    aliases = {name: dotted for name, dotted in aliases.items() if name not in own}
     assigned = [node for node in nodes if isinstance(node, ast.Assign)]
     for _ in range(3):  # `a = torch; b = a.nn; c = b.functional`, in whatever order they stand
         for node in assigned:
@@ -136,18 +138,18 @@ def _dotted_names(root: ast.AST, aliases: dict[str, str]) -> Iterator[tuple[str,
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def _defined_names(statement: ast.stmt, assigned: bool = True) -> list[str]:
+def _defined_names(statement: ast.stmt) -> list[str]:
     """The top-level names that a statement binds."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    if isinstance(statement, DEFINITIONS):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return [target.id for target in targets if assigned and isinstance(target, ast.Name)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _tasks_by_definition(tree: ast.Module, rules: Rules) -> dict[str, set[str]]:
+def _tasks_by_definition(statements: list[ast.stmt], rules: Rules) -> dict[str, set[str]]:
     """For each top-level name, the tasks whose symbols are it or reach it through helpers that belong to no task."""
     uses: dict[str, set[str]] = {}
-    for statement in tree.body:
+    for statement in statements:
         mentioned = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         for name in _defined_names(statement):
             uses[name] = uses.get(name, set()) | mentioned
@@ -164,8 +166,21 @@ def _tasks_by_definition(tree: ast.Module, rules: Rules) -> dict[str, set[str]]:
     return tasks_of
 
 
+def _what_runs(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[ast.stmt]:
+    """The top-level statements but imports; of `if __name__ == "__main__":`, which is not so on import, the `else`."""
+    renamed = any(isinstance(node, ast.Name) and node.id == "__name__" and _is_bound(node) for node in nodes)
+    for statement in tree.body:
+        if isinstance(statement, ast.If) and _is_main_guard(statement) and not renamed:
+            yield from statement.orelse
+        elif not isinstance(statement, ast.Import | ast.ImportFrom):
+            yield statement
+
+
+def _is_bound(name: ast.Name) -> bool:
+    return not isinstance(name.ctx, ast.Load)
+
+
 def _is_main_guard(statement: ast.stmt) -> bool:
-    """`if __name__ == "__main__":` does not run when the module is imported."""
     return isinstance(statement, ast.If) and ast.unparse(statement.test) in (
         "__name__ == '__main__'",
         "'__main__' == __name__",

@@ -4,8 +4,8 @@ While a trap is set, each forbidden name is replaced by a function that looks wh
 for the task under test it raises; called from anywhere else, such as a library part, it does what it always did. It is
 set before the student's module is imported, so that a name which the module keeps is a replaced one too.
 
-Does not see: torch operators reached through private doors (`torch.ops`, `torch._C`; manifests forbid those by name),
-or a student who takes the trap apart. `docs/security.md` says what that is worth.
+Does not see: what is reached through private doors (`torch._C`, `torch.jit`; manifests forbid those by name), or a
+student who takes the trap apart. `docs/security.md` says what that is worth.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 from autograder.forbidden import Rules
 
 TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
+FindCaller = Callable[[FrameType | None], FrameType | None]
 OWN_PACKAGE = __name__.partition(".")[0]
 
 
@@ -53,14 +54,21 @@ class Trap:
     def set(self) -> None:
         """Replaces what any task forbids."""
         for dotted in sorted({name for forbids in self._rules.forbids.values() for name in forbids}):
+            if dotted == "torch.ops":
+                self._replace(dotted, torch._ops.OpOverloadPacket, "__call__", _direct_caller)
+                self._replace(dotted, torch._ops.OpOverload, "__call__", _direct_caller)
+                continue
             owner, name = _owner(dotted)
             original = getattr(owner, name, None) if owner is not None else None
             if isinstance(original, type):
                 owner, name, original = original, "__init__", original.__init__  # type: ignore[misc]
             if owner is None or not callable(original):
-                continue  # a package such as torch.ops: the source check alone looks for it
-            self._originals.append((owner, name, vars(owner).get(name, _ABSENT)))
-            setattr(owner, name, self._guarded(dotted, original))
+                continue  # a package such as torch._C: the source check alone looks for it
+            self._replace(dotted, owner, name, _caller)
+
+    def _replace(self, dotted: str, owner: Any, name: str, find_caller: FindCaller) -> None:
+        self._originals.append((owner, name, vars(owner).get(name, _ABSENT)))
+        setattr(owner, name, self._guarded(dotted, getattr(owner, name), find_caller))
 
     def release(self) -> None:
         while self._originals:
@@ -79,11 +87,11 @@ class Trap:
         """From now, everything is let through."""
         self._task = None
 
-    def _guarded(self, dotted: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _guarded(self, dotted: str, original: Callable[..., Any], find_caller: FindCaller) -> Callable[..., Any]:
         @functools.wraps(original)
         def guarded(*arguments: Any, **keywords: Any) -> Any:
             if self._task is not None and dotted in self._rules.forbids[self._task]:
-                frame = _caller(sys._getframe(1))
+                frame = find_caller(sys._getframe(1))
                 if self._is_forbidden_from(frame):
                     self.tripped = self.tripped or ForbiddenCall(dotted, frame.f_lineno if frame is not None else 0)
                     raise self.tripped
@@ -108,6 +116,13 @@ class Trap:
                     return owner == self._task
             walk = walk.f_back
         return from_student
+
+
+def _direct_caller(frame: FrameType | None) -> FrameType | None:
+    """Who calls an operator; None for torch's own Python, which does so itself, and may."""
+    module = sys.modules.get(str(frame.f_globals.get("__name__"))) if frame is not None else None
+    is_torchs = module is not None and module.__name__.partition(".")[0] == "torch"
+    return None if frame is None or (is_torchs and vars(module) is frame.f_globals) else frame
 
 
 def _caller(frame: FrameType | None) -> FrameType | None:

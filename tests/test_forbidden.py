@@ -111,3 +111,23 @@ def test_the_line_is_told() -> None:
 def test_what_is_no_python_is_a_syntax_error() -> None:
     with pytest.raises(SyntaxError):
         find_violations(b"def f(:", RULES)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\nif __name__ == '__main__': pass\nelse: saved = torch.softmax\n",
+        "import torch\n__name__ = '__main__'\nif __name__ == '__main__': saved = torch.softmax\n",
+        "import torch as light\nsaved = light.softmax\ndef light(): pass\n",
+    ],
+)
+def test_what_runs_on_import_is_looked_at(source: str) -> None:
+    rules = Rules({"one": ("torch.softmax",)}, {"f": "one"})
+    source += "def f(x): return saved(x, 0)\n"
+    found = find_violations(source.encode(), rules)
+    assert {(violation.what, violation.task) for violation in found} == {("torch.softmax", "one")}
+
+
+def test_what_stands_behind_the_guard_of_a_script_does_not_run() -> None:
+    source = b"import torch\nif __name__ == '__main__':\n    print(torch.softmax(torch.zeros(2), 0))\n"
+    assert find_violations(source, Rules({"one": ("torch.softmax",)}, {"f": "one"})) == []

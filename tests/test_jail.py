@@ -22,7 +22,9 @@ REPOSITORY = Path(__file__).parents[1]
 MANIFEST = Manifest(
     title="Anything",
     module="anything.py",
-    tasks=(Task(id="one", title="One", symbols=("f",), forbids=("torch.softmax", "torch.Tensor.softmax")),),
+    tasks=(
+        Task(id="one", title="One", symbols=("f",), forbids=("torch.softmax", "torch.Tensor.softmax", "torch.ops")),
+    ),
 )
 
 
@@ -37,7 +39,9 @@ def submitted(jail: Jail, source: str) -> Submission:
 def call(jail: Jail, body: str, *arguments: Any, limit: float = 5.0) -> Any:
     """What `f(*arguments)` gives, where `f` has this body."""
     lines = "\n".join("    " + line for line in body.strip().splitlines())
-    submission = submitted(jail, f"import os, sys, torch\n\ndef f(*args):\n{lines}\n")
+    submission = submitted(
+        jail, f"import os, sys, torch\nsaved = getattr(torch, 'soft' + 'max')\ndef f(*args):\n{lines}\n"
+    )
     try:
         result = submission.begin(case(limit), 0).f(*arguments)
         return list(result) if isinstance(result, Proxy) else result
@@ -468,10 +472,14 @@ def test_latin_1_bytes_are_a_syntax_error_not_a_crash(jail: Jail) -> None:
         "try: torch.Tensor.softmax(args[0], -1)\nexcept BaseException: pass\nreturn args[0]",
         "import importlib\nreturn importlib.import_module('torch').__dict__['softmax'](args[0], -1)",
         "return vars(torch)['softmax'](args[0], -1)",
+        "return saved(args[0], -1)",
+        "return getattr(torch, 'o' + 'ps').aten._softmax(args[0], -1, False)",
+        "return getattr(torch, 'o' + 'ps').aten._softmax.default(args[0], -1, False)",
+        "import threading\nt = threading.Thread(target=saved, args=(args[0], -1))\nt.start()\nt.join()",
     ],
 )
 def test_forbidden_calls_are_caught_by_whatever_alias(jail: Jail, body: str) -> None:
-    with pytest.raises(Forbidden, match="softmax"):
+    with pytest.raises(Forbidden, match=r"softmax|torch\.ops"):
         call(jail, body, torch.zeros(2, 2))
 
 
