@@ -1,0 +1,11 @@
+"""Never comes back from a call.
+
+Expect: 119/127, tally_adds timeout
+"""
+
+
+class Tally(Tally):
+    @property
+    def total(self):
+        while True:
+            pass
