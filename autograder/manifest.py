@@ -8,13 +8,18 @@ Does not know points (they belong to tests, see `suite.py`) and never imports an
 
 from __future__ import annotations
 
+import keyword
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*\.py")
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}\.py")
+TASK_ID = re.compile(r"[a-z][a-z0-9_]{0,60}")  # it stands in file names, links and ids of notebook cells
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,60}")
+MAX_MANIFEST = 1 << 18
 
 
 class CourseError(ValueError):
@@ -136,24 +141,63 @@ class Course:
 def read_manifest(path: Path) -> Manifest:
     """Reads and checks an `assignment.toml`; every fault is a `CourseError` that names the file."""
     try:
-        manifest = msgspec.toml.decode(path.read_bytes(), type=Manifest)
-    except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST + 1)
+        if len(data) > MAX_MANIFEST:
+            raise CourseError(f"larger than {MAX_MANIFEST >> 10} KB")
+        manifest = msgspec.toml.decode(data, type=Manifest)
+        _check(manifest)
+    except RecursionError:
+        raise CourseError(f"{path}: nested too deep") from None
+    except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors, and so is CourseError
         raise CourseError(f"{path}: {error}") from error
-    if not MODULE_NAME.fullmatch(manifest.module):
-        raise CourseError(f"{path}: module = {manifest.module!r} is not a plain file name such as 'attention.py'")
-    if not manifest.tasks:
-        raise CourseError(f"{path}: there is no [[task]]")
-    for task in manifest.tasks:
-        if not task.symbols:
-            raise CourseError(f"{path}: task {task.id!r} names no symbols")
-    owned = [symbol for task in manifest.tasks for symbol in task.symbols]
-    for symbol in owned:
-        if owned.count(symbol) > 1:
-            raise CourseError(f"{path}: {symbol!r} belongs to more than one task")
-    for name in manifest.files:
-        if Path(name).name != name or name.startswith("."):
-            raise CourseError(f"{path}: files may hold plain file names only, not {name!r}")
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """What the types alone do not say. `part` is checked where the parts are known."""
+    if not MODULE_NAME.fullmatch(manifest.module) or not _is_name(manifest.module.removesuffix(".py")):
+        raise CourseError(f"module = {manifest.module!r} is not a plain file name such as 'attention.py'")
+    if not manifest.tasks:
+        raise CourseError("there is no [[task]]")
+    if not manifest.title.strip():
+        raise CourseError("the title is empty")
+    for task in manifest.tasks:
+        _check_task(task)
+    _refuse_repeated([task.id for task in manifest.tasks], "is the id of more than one task")
+    _refuse_repeated([symbol for task in manifest.tasks for symbol in task.symbols], "belongs to more than one task")
+    _refuse_repeated([manifest.module, *manifest.files], "is listed more than once")
+    for name in manifest.files:
+        if not FILE_NAME.fullmatch(name):
+            raise CourseError(f"files may hold plain file names only, not {name!r}")
+
+
+def _check_task(task: Task) -> None:
+    if not TASK_ID.fullmatch(task.id):
+        raise CourseError(f"task id {task.id!r} should be lower-case letters, digits and _, such as 'rope'")
+    if not task.title.strip():
+        raise CourseError(f"task {task.id!r} has an empty title")
+    if not task.symbols:
+        raise CourseError(f"task {task.id!r} names no symbols")
+    for symbol in task.symbols:
+        if not _is_name(symbol):
+            raise CourseError(f"task {task.id!r}: the symbol {symbol!r} is no name in Python")
+    for forbidden in task.forbids:
+        if not all(_is_name(name) for name in forbidden.split(".")):
+            raise CourseError(f"task {task.id!r} forbids {forbidden!r}, which is no name such as 'torch.softmax'")
+    for number, hint in enumerate(task.hints, 1):
+        if not hint.strip():
+            raise CourseError(f"task {task.id!r}: hint {number} is empty")
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _refuse_repeated(names: list[str], told: str) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise CourseError(f"{name!r} {told}")
 
 
 def _refuse_repeated_tasks(assignments: list[Assignment]) -> None:

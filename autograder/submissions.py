@@ -2,9 +2,11 @@
 
     SUBMISSIONS/ada/04_attention/attention.py                  nbgrader's layout, looked at first
     SUBMISSIONS/ada/assignments/04_attention/attention.py      a clone of the student's repository
-    SUBMISSIONS/ada/04_attention.zip                           as `minigpt submit` writes it
+    SUBMISSIONS/ada/04_attention.zip                           as `minigpt submit` writes it: see `submission_zip.py`
 
 A submission is the module, and the files that the manifest lists. Everything else beside it is ignored, and said so.
+Below SUBMISSIONS every folder is opened from the one above it and never through a symbolic link, so that a link that is
+put there between two looks leads nowhere either. Does not look into the source: not even whether it is text.
 """
 
 from __future__ import annotations
@@ -13,22 +15,20 @@ import hashlib
 import os
 import re
 import stat
-import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 
 from autograder.manifest import Assignment, CourseError
+from autograder.submission_zip import MAX_SOURCE, MAX_ZIP, Refused, read_zip, shown, similar
 
 STUDENT_NAME = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*")
-TAKEN = frozenset({"index.html", "grades.csv"})  # the reports' own
-MAX_SOURCE = 1 << 20
-MAX_ZIP = 8 << 20
+TAKEN = frozenset({"index.html", "grades.csv", "grading.json"})  # the reports' own
+MAX_STUDENT_NAME = 100
+MAX_ENTRIES = 10_000
 MAX_NAMED = 8
 HARMLESS = frozenset({"README.md", "assignment.toml", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"})
-
-
-class Refused(Exception):
-    """A submission that cannot be taken as it is; says what is wrong with which file."""
 
 
 @dataclass(frozen=True)
@@ -52,118 +52,165 @@ def find_students(root: Path) -> tuple[list[str], list[str]]:
     """The students' folder names in order, and those that are refused, each with the reason."""
     if not root.is_dir():
         raise CourseError(f"{root} is not a folder: it should hold a folder for each student")
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except OSError as error:
+        raise CourseError(f"{root} cannot be listed: {error.strerror}") from error
     students, refused = [], []
-    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+    for entry in entries:
         if entry.name.startswith("."):
             continue
-        if not STUDENT_NAME.fullmatch(entry.name) or entry.name in TAKEN:
-            refused.append(f"{entry.name!a}: a student's folder is named with letters, digits and ._@+- only")
-        elif entry.is_symlink():
-            refused.append(f"{entry.name}: a symbolic link, not a folder")
-        elif entry.is_dir():
+        if (reason := _why_not(entry)) is None:
             students.append(entry.name)
         else:
-            refused.append(f"{entry.name}: a file where a student's folder should be")
+            refused.append(f"{shown(entry.name)}: {reason}")
     if not students and not refused:
         raise CourseError(f"{root} is empty: it should hold a folder for each student")
     return students, refused
 
 
-def read_submission(root: Path, student: str, assignment: Assignment) -> Submission:
-    """One student's files for one assignment. What is wrong with them is told in `problem`, never raised."""
-    home = root / student
-    places = [home / assignment.name, home / "assignments" / assignment.name]
-    found = [place for place in places if os.path.lexists(place)]
-    archive = home / f"{assignment.name}.zip"
-    notices = []
-    if len(found) == 2:
-        notices.append(f"{places[1].relative_to(root)} is ignored: {places[0].relative_to(root)} comes first")
-    try:
-        if found:
-            files, ignored = _read_folder(found[0], assignment)
-        elif os.path.lexists(archive):
-            files, ignored = _read_zip(archive, assignment)
-        else:
-            return Submission(student, assignment.name, None)
-    except Refused as refusal:
-        return Submission(student, assignment.name, None, tuple(notices), str(refusal))
-    except OSError as error:
-        return Submission(student, assignment.name, None, tuple(notices), f"cannot be read: {error.strerror}")
-    if not files:
-        return Submission(student, assignment.name, None, tuple(notices + _ignored_notice(ignored)))
-    return Submission(student, assignment.name, files, tuple(notices + _ignored_notice(ignored)))
-
-
-def _read_folder(folder: Path, assignment: Assignment) -> tuple[dict[str, bytes], list[str]]:
-    if folder.is_symlink():
-        raise Refused(f"{folder.name} is a symbolic link: hand in the folder itself")
-    if not folder.is_dir():
-        raise Refused(f"{folder.name} is a file: it should be a folder with {assignment.manifest.module} in it")
-    wanted = (assignment.manifest.module, *assignment.manifest.files)
-    names = sorted(os.listdir(folder))
-    files = {name: read_plain_file(folder / name) for name in wanted if name in names}
-    if assignment.manifest.module not in files:
-        return {}, names
-    return files, [name for name in names if name not in (*wanted, assignment.notebook.name)]
-
-
-def read_plain_file(path: Path) -> bytes:
-    """The bytes of a regular file of reasonable size. Never follows a link, never waits for a pipe."""
-    if path.is_symlink():
-        raise Refused(f"{path.name} is a symbolic link: hand in the file itself")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor)
-        if stat.S_ISDIR(mode.st_mode):
-            raise Refused(f"{path.name} is a folder: it should be a file")
-        if not stat.S_ISREG(mode.st_mode):
-            raise Refused(f"{path.name} is not an ordinary file")
-        content = file.read(MAX_SOURCE + 1)
-    if len(content) > MAX_SOURCE:
-        raise Refused(f"{path.name} is larger than {MAX_SOURCE // 1024} KB")
-    return content
-
-
-def _read_zip(path: Path, assignment: Assignment) -> tuple[dict[str, bytes], list[str]]:
-    """Reads the wanted members into memory; nothing is unpacked, so no member's path can lead anywhere."""
-    if path.is_symlink() or not path.is_file():
-        raise Refused(f"{path.name} is not an ordinary file")
-    if path.stat().st_size > MAX_ZIP:
-        raise Refused(f"{path.name} is larger than {MAX_ZIP >> 20} MB")
-    wanted = (assignment.manifest.module, *assignment.manifest.files)
-    files: dict[str, bytes] = {}
-    ignored: list[str] = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                name = _wanted_member(member, assignment.name, wanted)
-                if name is None or name in files:
-                    ignored.append(member.filename)
-                    continue
-                with archive.open(member) as file:
-                    files[name] = file.read(MAX_SOURCE + 1)
-                if len(files[name]) > MAX_SOURCE:
-                    raise Refused(f"{name} in {path.name} is larger than {MAX_SOURCE // 1024} KB")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise Refused(f"{path.name} is not a zip file that can be read: {error}") from error
-    ordered = {name: files[name] for name in wanted if name in files}
-    return (ordered, ignored) if assignment.manifest.module in ordered else ({}, ignored)
-
-
-def _wanted_member(member: zipfile.ZipInfo, assignment: str, wanted: tuple[str, ...]) -> str | None:
-    """`attention.py`, from "attention.py", "04_attention/attention.py" or "assignments/04_attention/attention.py"."""
-    path = PurePosixPath(member.filename)
-    folders = path.parts[:-1]
-    is_link = stat.S_ISLNK(member.external_attr >> 16)
-    if folders in ((), (assignment,), ("assignments", assignment)) and path.name in wanted and not is_link:
-        return path.name
+def _why_not(entry: os.DirEntry[str]) -> str | None:
+    """Why this is no student's folder; None if it is one."""
+    if not STUDENT_NAME.fullmatch(entry.name):
+        return "a student's folder is named with letters, digits and ._@+- only"
+    if entry.name.casefold() in TAKEN:
+        return "this name is taken by the reports: rename the folder"
+    if len(entry.name) > MAX_STUDENT_NAME:
+        return f"a name of more than {MAX_STUDENT_NAME} characters: rename the folder"
+    if entry.is_symlink():
+        return "a symbolic link, not a folder"
+    if not entry.is_dir(follow_symlinks=False):
+        return "a file where a student's folder should be"
     return None
 
 
-def _ignored_notice(names: list[str]) -> list[str]:
-    told = [name for name in names if name not in HARMLESS and not name.endswith("/")]
-    if not told:
-        return []
-    shown = ", ".join(ascii(name)[1:-1][:60] for name in told[:MAX_NAMED])
-    more = f" and {len(told) - MAX_NAMED} more" if len(told) > MAX_NAMED else ""
-    return [f"ignored, not part of the submission: {shown}{more}"]
+def read_submission(root: Path, student: str, assignment: Assignment) -> Submission:
+    """One student's files for one assignment. What is wrong with them is told in `problem`, never raised."""
+    notices: list[str] = []
+    files: dict[str, bytes] | None = None
+    problem = None
+    try:
+        with ExitStack() as opened:
+            files = _read(opened, root, student, assignment, notices)
+    except Refused as refusal:
+        problem = str(refusal)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    return Submission(student, assignment.name, files, tuple(sorted(notices)), problem)
+
+
+def _read(
+    opened: ExitStack, root: Path, student: str, assignment: Assignment, notices: list[str]
+) -> dict[str, bytes] | None:
+    """The files, from the first place that has any; None where nothing was handed in."""
+    name, archive = assignment.name, f"{assignment.name}.zip"
+    home = _open_folder(opened, os.fspath(root / student), None)
+    if home is None:
+        return None
+    folder = _open_folder(opened, name, home)
+    repository = _open_folder(opened, "assignments", home) if folder is None else None
+    first = name
+    if repository is not None:
+        folder, first = _open_folder(opened, name, repository), f"assignments/{name}"
+    if folder is not None:
+        for other in (f"assignments/{name}", archive):
+            if other != first and _is_there(home, other):
+                notices.append(f"{student}/{other} is ignored: {student}/{first} comes first")
+        return _read_folder(folder, assignment, notices)
+    if _is_there(home, archive):
+        found, ignored = read_zip(read_plain_file(archive, home, MAX_ZIP), archive, assignment)
+        _note_ignored(ignored, assignment, notices)
+        return found
+    _note_misplaced(home, assignment, notices)
+    return None
+
+
+def _open_folder(opened: ExitStack, name: str, parent: int | None) -> int | None:
+    """A descriptor of the folder of that name in `parent`; None where there is nothing. Links are refused."""
+    try:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:  # what Linux says of a link, too
+        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise Refused(f"{Path(name).name} is a symbolic link: hand in the folder itself") from None
+        raise Refused(f"{Path(name).name} is a file: it should be a folder") from None
+    except OSError as error:
+        raise Refused(f"the folder {Path(name).name} cannot be opened: {error.strerror}") from None
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+def _is_there(folder: int, path: str) -> bool:
+    try:
+        os.stat(path, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _names_in(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in islice(entries, MAX_ENTRIES + 1))
+    if len(names) > MAX_ENTRIES:
+        raise Refused(f"a folder with more than {MAX_ENTRIES} files: hand in the assignment's own files only")
+    return names
+
+
+def _read_folder(folder: int, assignment: Assignment, notices: list[str]) -> dict[str, bytes] | None:
+    module = assignment.manifest.module
+    wanted = (module, *assignment.manifest.files)
+    names = _names_in(folder)
+    _note_ignored([name for name in names if name not in wanted], assignment, notices)
+    if module not in names:
+        if alike := [name for name in names if similar(name, module)]:
+            raise Refused(f"there is no {module}; there is {shown(alike[0])}: rename it to {module}")
+        return None
+    return {name: read_plain_file(name, folder) for name in wanted if name in names}
+
+
+def read_plain_file(path: str | Path, folder: int | None = None, limit: int = MAX_SOURCE) -> bytes:
+    """The bytes of a regular file of reasonable size. Never follows a link, never waits for a pipe.
+
+    folder: the descriptor of an open folder that `path` is relative to.
+    """
+    name = Path(path).name
+    kind = os.stat(path, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISLNK(kind):
+        raise Refused(f"{name} is a symbolic link: hand in the file itself")
+    if stat.S_ISDIR(kind):
+        raise Refused(f"{name} is a folder: it should be a file")
+    if not stat.S_ISREG(kind):
+        raise Refused(f"{name} is not an ordinary file")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        raise Refused(f"{name} cannot be opened: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was replaced since the first look
+            raise Refused(f"{name} is not an ordinary file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        size = f"{limit >> 20} MB" if limit > 1 << 20 else f"{limit >> 10} KB"
+        raise Refused(f"{name} is larger than {size}")
+    return content
+
+
+def _note_ignored(names: list[str], assignment: Assignment, notices: list[str]) -> None:
+    harmless = {*HARMLESS, assignment.notebook.name}
+    told = sorted(name for name in names if not name.endswith("/") and harmless.isdisjoint(name.split("/")))
+    if told:
+        more = f" and {len(told) - MAX_NAMED} more" if len(told) > MAX_NAMED else ""
+        listed = ", ".join(shown(name) for name in told[:MAX_NAMED])
+        notices.append(f"ignored, not part of the submission: {listed}{more}")
+
+
+def _note_misplaced(home: int, assignment: Assignment, notices: list[str]) -> None:
+    """Nothing is where it should be: names what looks as if it were meant."""
+    name, module = assignment.name, assignment.manifest.module
+    rights = (name, f"{name}.zip", module)
+    meant = [each for each in _names_in(home) if each == module or any(similar(each, right) for right in rights)]
+    if meant:
+        listed = ", ".join(shown(each) for each in meant[:MAX_NAMED])
+        notices.append(f"expected {name}/{module}, assignments/{name}/{module} or {name}.zip; not looked at: {listed}")

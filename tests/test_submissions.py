@@ -167,3 +167,110 @@ def test_a_folder_that_is_not_there_or_empty_is_told(root: Path) -> None:
         find_students(root)
     with pytest.raises(CourseError, match="is not a folder"):
         find_students(root / "nowhere")
+
+
+def test_no_folder_on_the_way_may_be_a_link(root: Path, assignment: Assignment) -> None:
+    put(root, "ben/assignments/99_numbers/numbers_.py", b"another's work")
+    put(root, "ben/99_numbers.zip", b"another's zip")
+    home = root / "ada"
+    home.mkdir()
+    for name, target in (
+        ("assignments", "../ben/assignments"),
+        ("99_numbers", "../ben/assignments/99_numbers"),
+        ("99_numbers.zip", "../ben/99_numbers.zip"),
+    ):
+        (home / name).symlink_to(target)
+        found = read(root, assignment)
+        assert found.files is None
+        assert "is a symbolic link" in str(found.problem)
+        (home / name).unlink()
+    home.rmdir()
+    home.symlink_to("ben")
+    assert "ada is a symbolic link" in str(read(root, assignment).problem)
+
+
+def test_a_name_that_is_nearly_right_is_named(root: Path, assignment: Assignment) -> None:
+    put(root, "ada/99_numbers/Numbers_.PY")
+    assert read(root, assignment).problem == "there is no numbers_.py; there is Numbers_.PY: rename it to numbers_.py"
+
+
+def test_what_lies_in_the_wrong_place_is_told_with_the_right_one(root: Path, assignment: Assignment) -> None:
+    put(root, "ada/numbers_.py")
+    found = read(root, assignment)
+    assert found.files is None and found.problem is None
+    assert "expected 99_numbers/numbers_.py" in found.notices[0] and found.notices[0].endswith("at: numbers_.py")
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfx = 1\r\n", b"x\x00y", b"\xff\xfe", b""])
+def test_a_source_arrives_to_the_byte(root: Path, assignment: Assignment, content: bytes) -> None:
+    put(root, "ada/99_numbers/numbers_.py", content)
+    assert read(root, assignment).files == {"numbers_.py": content}
+
+
+def test_what_may_not_be_read_is_named(root: Path, assignment: Assignment) -> None:
+    module = put(root, "ada/99_numbers/numbers_.py")
+    module.chmod(0)
+    as_root = os.geteuid() == 0  # who may read everything
+    if as_root:
+        for folder in (root, *root.parents[:3]):
+            folder.chmod(0o711)
+        os.seteuid(65534)
+    try:
+        found = read(root, assignment)
+    finally:
+        if as_root:
+            os.seteuid(0)
+    assert found.problem == "numbers_.py cannot be opened: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("method", "flags", "mode", "told"),
+    [
+        (zipfile.ZIP_LZMA, 0, 0o644, "unusual way"),
+        (zipfile.ZIP_BZIP2, 0, 0o644, "unusual way"),
+        (99, 0, 0o644, "unusual way"),
+        (0, 1, 0o644, "encrypted"),
+        (0, 0, stat.S_IFCHR | 0o666, "not an ordinary file"),
+        (0, 0, stat.S_IFLNK | 0o777, "not an ordinary file"),
+    ],
+)
+def test_a_member_that_is_no_plain_file_is_refused(
+    root: Path, assignment: Assignment, method: int, flags: int, mode: int, told: str
+) -> None:
+    zipped(root, {"numbers_.py": b"x" * 99}, mode=mode)
+    archive = root / "ada/99_numbers.zip"
+    data = bytearray(archive.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 8] |= flags
+    data[entry + 10] = method
+    archive.write_bytes(data)
+    assert told in str(read(root, assignment).problem)
+
+
+def test_two_modules_in_a_zip_are_refused_and_one_behind_a_nul_is_none(root: Path, assignment: Assignment) -> None:
+    zipped(root, {"numbers_.py": b"x = 1", "99_numbers/numbers_.py": b"x = 2"})
+    assert "more than once" in str(read(root, assignment).problem)
+    archive = root / "ada/99_numbers.zip"
+    archive.unlink()
+    archive.parent.rmdir()
+    zipped(root, {"numbers_.pyXtxt": b"x = 1"})
+    archive.write_bytes(archive.read_bytes().replace(b"X", b"\0"))
+    assert read(root, assignment).files is None
+
+
+def test_a_zip_whose_text_is_damaged_is_refused(root: Path, assignment: Assignment) -> None:
+    zipped(root, {"numbers_.py": bytes(range(256))})
+    archive = root / "ada/99_numbers.zip"
+    data = bytearray(archive.read_bytes())
+    data[60] ^= 0xFF
+    archive.write_bytes(data)
+    assert "is not a zip file that can be read" in str(read(root, assignment).problem)
+
+
+@pytest.mark.parametrize("name", ["INDEX.html", "Grades.csv", "grading.json", "a" * 101])
+def test_names_that_the_results_cannot_have_are_refused(root: Path, name: str) -> None:
+    (root / name).mkdir()
+    (root / "ada").mkdir()
+    students, refused = find_students(root)
+    assert students == ["ada"]
+    assert refused[0].startswith(name[:20]) and "rename the folder" in refused[0]
