@@ -53,12 +53,13 @@ class Violation:
 def find_violations(source: bytes, rules: Rules) -> list[Violation]:
     """Every forbidden name that the source spells out, by line. Raises SyntaxError as Python would."""
     tree = ast.parse(source)
-    nodes = list(ast.walk(tree))
+    walked = {statement: list(ast.walk(statement)) for statement in ast.iter_child_nodes(tree)}
+    nodes = [node for inside in walked.values() for node in inside]
     aliases = _aliases(nodes, own=set())
     defined_here = [statement for statement in tree.body if isinstance(statement, DEFINITIONS)]
     aliases_inside = _aliases(nodes, own={statement.name for statement in defined_here})
     statements = list(_what_runs(tree, nodes))
-    tasks_of = _tasks_by_definition(statements, rules)
+    tasks_of = _tasks_by_definition(statements, walked, rules)
     found = {Violation(f"import {name}", line, None) for name, line in _imports(nodes) if not _may_import(name)}
     for statement in statements:
         defined = _defined_names(statement)
@@ -146,11 +147,13 @@ def _defined_names(statement: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def _tasks_by_definition(statements: list[ast.stmt], rules: Rules) -> dict[str, set[str]]:
+def _tasks_by_definition(
+    statements: list[ast.stmt], walked: dict[ast.AST, list[ast.AST]], rules: Rules
+) -> dict[str, set[str]]:
     """For each top-level name, the tasks whose symbols are it or reach it through helpers that belong to no task."""
     uses: dict[str, set[str]] = {}
     for statement in statements:
-        mentioned = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+        mentioned = {node.id for node in walked.get(statement) or ast.walk(statement) if isinstance(node, ast.Name)}
         for name in _defined_names(statement):
             uses[name] = uses.get(name, set()) | mentioned
     tasks_of: dict[str, set[str]] = {}

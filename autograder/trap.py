@@ -37,6 +37,13 @@ class ForbiddenCall(BaseException):
         self.line = line
 
 
+@functools.cache
+def own_globals() -> dict[int, dict[str, Any]]:
+    """The globals of this package's modules, by id: library parts and the harness. A file name is easily made up."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == OWN_PACKAGE]
+    return {id(vars(module)): vars(module) for module in modules}
+
+
 class Trap:
     """For one student's module. `tripped` remembers what was called, also where the exception was swallowed."""
 
@@ -47,9 +54,7 @@ class Trap:
         self._task: str | None = None
         self._thread = threading.get_ident()
         self._originals: list[tuple[Any, str, Any]] = []
-        # Known by their globals, since a file name is easily made up. The list keeps their numbers from being reused.
-        self._own = [vars(module) for name, module in sys.modules.items() if name.partition(".")[0] == OWN_PACKAGE]
-        self._own_numbers = {id(names) for names in self._own}
+        self._own = own_globals()
 
     def set(self) -> None:
         """Replaces what any task forbids."""
@@ -104,7 +109,7 @@ class Trap:
         """The innermost of the student's symbols on the stack decides which task the call belongs to."""
         if threading.get_ident() != self._thread:
             return True  # nobody else starts threads, and no frame of the student's need be on this stack
-        if frame is None or id(frame.f_globals) in self._own_numbers:
+        if frame is None or id(frame.f_globals) in self._own:
             return False  # a library part, or the harness
         from_student = False
         walk: FrameType | None = frame

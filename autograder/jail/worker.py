@@ -11,6 +11,7 @@ This file is generous where the wire is strict: it turns what students naturally
 from __future__ import annotations
 
 import builtins
+import functools
 import gc
 import os
 import socket
@@ -33,7 +34,7 @@ from autograder.jail import wire
 from autograder.jail.wire import Handle
 from autograder.minigpt import config, protocols  # noqa: F401  what a submission may import
 from autograder.symbols import kind_of
-from autograder.trap import ForbiddenCall, Trap
+from autograder.trap import ForbiddenCall, Trap, own_globals
 
 MODULE, LIBRARY = 0, 1
 MAX_TEXT = 2000
@@ -245,14 +246,25 @@ class NotHere(MetaPathFinder):
             raise ModuleNotFoundError(f"{name} is not for submissions", name=name)
 
 
+@functools.cache
+def names_to_hide() -> tuple[str, ...]:
+    return tuple(name for name in sys.modules if name.partition(".")[0] not in VISIBLE_PACKAGES | {"__main__"})
+
+
+def prepare() -> None:
+    """What every worker would find out anew, done once in the zygote: it reads all of `sys.modules`."""
+    names_to_hide()
+    own_globals()
+
+
 def hide_other_packages() -> None:
     """From now, `import tiktoken` finds nothing, nor `import autograder` but for its config and protocols.
 
     Code of the grader that is loaded already goes on working, but must not import more of it.
     """
     visible = {name: sys.modules[name] for name in sorted(ALLOWED_MODULES)}
-    for name in [name for name in sys.modules if name.partition(".")[0] not in VISIBLE_PACKAGES | {"__main__"}]:
-        del sys.modules[name]
+    for name in names_to_hide():
+        sys.modules.pop(name, None)
     sys.meta_path.insert(0, NotHere())
     for name, module in visible.items():
         sys.modules[name] = module

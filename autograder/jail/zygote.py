@@ -51,7 +51,7 @@ def preload(training: bool) -> None:
     """Imports what workers need, on one thread: a process with threads does not fork well."""
     import torch
 
-    from autograder.jail import worker  # noqa: F401
+    from autograder.jail import worker
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
@@ -59,6 +59,7 @@ def preload(training: bool) -> None:
     torch.autograd.grad((leaf @ leaf).sum(), leaf)  # autograd's lazy parts
     if training:
         import torch._dynamo  # the first optimizer would load it, in every worker anew
+    worker.prepare()
     gc.collect()
     gc.freeze()  # what is loaded by now stays shared with the workers
 
