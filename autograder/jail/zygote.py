@@ -23,7 +23,7 @@ from typing import Any
 
 from autograder.jail import wire
 from autograder.jail.confine import Walls, become_nobody, confine, die_with_parent
-from autograder.jail.isolation import Limits
+from autograder.jail.isolation import Limits, Tier
 from autograder.jail.supervisor import excess, remove
 
 MOST_DESCRIPTORS = 1 << 16
@@ -39,7 +39,7 @@ def main(descriptor: int) -> None:
     folder = tempfile.mkdtemp(prefix="minigpt-jail-", dir=settings["temporary"])
     os.chmod(folder, 0o711)  # a worker's user must reach its own folder in it, and list nothing
     try:
-        preload(settings["training"])
+        preload(walls.tier, settings["training"])
         with contextlib.suppress(EOFError, BrokenPipeError):  # the grader went away
             wire.send(control, {"ready": True})
             Zygote(control, walls, folder).serve()
@@ -47,7 +47,7 @@ def main(descriptor: int) -> None:
         remove(folder)
 
 
-def preload(training: bool) -> None:
+def preload(tier: Tier, training: bool) -> None:
     """Imports what workers need, on one thread: a process with threads does not fork well."""
     import torch
 
@@ -57,6 +57,8 @@ def preload(training: bool) -> None:
     torch.set_num_interop_threads(1)
     leaf = torch.ones(2, 2, requires_grad=True)
     torch.autograd.grad((leaf @ leaf).sum(), leaf)  # autograd's lazy parts
+    if tier != "none":
+        import landlock  # noqa: F401  what puts up the walls
     if training:
         import torch._dynamo  # the first optimizer would load it, in every worker anew
     worker.prepare()
