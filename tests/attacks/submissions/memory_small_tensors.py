@@ -1,6 +1,6 @@
 """Makes thousands and thousands of small tensors.
 
-Expect: 119/127, tally_adds memory or failed or timeout
+Expect: 119/127, tally_adds memory or failed or timeout or crashed
 """
 
 
