@@ -89,6 +89,6 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Grade a class of 300 that is hostile in part, killed twenty times and more: about a quarter of an hour."""
+    """Grade a class of 300 that is hostile in part, killed twenty times: about five minutes."""
     install(session, "instructor,dev")
     session.run("python", "benchmarks/soak.py", *session.posargs)
