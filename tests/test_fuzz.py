@@ -26,7 +26,8 @@ import torch
 from hypothesis import given, settings
 
 from autograder.jail import wire
-from autograder.jail.client import Proxy, Submission
+from autograder.jail.client import Submission
+from autograder.jail.proxy import Proxy
 from autograder.jail.wire import DTYPES, Handle, WireError
 from autograder.manifest import Assignment, CourseError, Manifest, read_manifest
 from autograder.outcome import Fault

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.jail.client import Jail, Proxy, Submission
+from autograder.jail.client import Jail, Submission
 from autograder.jail.isolation import Limits, readable_paths
+from autograder.jail.proxy import Proxy
 from autograder.manifest import Manifest, Task
 from autograder.outcome import Crashed, Fault, Forbidden, ImportFailed, OutOfMemory, TimedOut
 from autograder.plugin import Case

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import functools
 import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -29,13 +28,13 @@ from typing import Any
 from autograder.forbidden import Rules, Violation
 from autograder.jail import wire
 from autograder.jail.isolation import Limits, Tier, bwrap_command, clean_environment, readable_paths, seccomp_program
+from autograder.jail.proxy import MODULE, Proxy, lowered
 from autograder.jail.wire import Handle
 from autograder.manifest import Manifest
 from autograder.outcome import Crashed, Fault, Forbidden, GraderFault, ImportFailed, OutOfMemory, TimedOut, printable
 from autograder.plugin import Case
 from autograder.symbols import check_symbol
 
-MODULE, LIBRARY = Handle(0), Handle(1)
 MAX_TEXT = 10_000
 MAX_RECEIVED = 512 * 2**20  # bytes that one test may be sent
 BROKE_PROTOCOL = "broke the protocol: what came back is no answer to the question, or too much"
@@ -48,7 +47,7 @@ class StudentStopped(Fault):
 
 
 class NotPlain(Fault):
-    """What came back cannot cross the boundary, such as a tensor of complex numbers."""
+    """What came back, or is asked with, cannot cross the boundary, such as a tensor of complex numbers."""
 
 
 class Jail:
@@ -250,10 +249,14 @@ class Submission:
         if self._connection is None:
             raise self._fault or Crashed("the process is gone")
         nonce = secrets.randbits(62)
-        lowered = _lowered(arguments)  # may ask a question itself
+        told = lowered(arguments)  # may ask a question itself
         opening, self._opening = self._opening, None
         try:
-            wire.send(self._connection, (nonce, opening, operation, lowered), self._deadline)
+            question = wire.encode((nonce, opening, operation, told))
+        except wire.WireError as error:
+            raise self._note(NotPlain(str(error))) from None
+        try:
+            wire.send_frame(self._connection, question, self._deadline)
             frame = wire.receive_frame(self._connection, self._deadline)
             self._received += len(frame)
             if self._received > MAX_RECEIVED:
@@ -339,68 +342,6 @@ class Submission:
 _NEEDS_MORE_THAN_TEXT = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "ExceptionGroup"}
 
 
-class Proxy:
-    """Stands for an object in the jail. Attributes, calls, items, length and iteration ask the other side."""
-
-    def __init__(self, submission: Submission, handle: Handle) -> None:
-        self._submission = submission
-        self._handle = handle
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)  # pytest and copy look for such names; none of them is a student's
-        if self._handle == MODULE:
-            if name == "library":
-                return Proxy(self._submission, LIBRARY)
-            if self._submission.check_symbol(name):
-                return Named(self._submission, MODULE, name)
-        elif self._handle == LIBRARY:
-            return Named(self._submission, LIBRARY, name)
-        return self._submission.ask("get", self._handle, name)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._submission.ask("call", self._handle, arguments, keywords)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._submission.ask("item", self._handle, key)
-
-    def __len__(self) -> int:
-        length = self._submission.ask("length", self._handle)
-        if type(length) is not int or length < 0:
-            raise TypeError("its length is not a whole number")
-        return length
-
-    def __bool__(self) -> bool:
-        raise TypeError("an object of the student's is neither true nor false here: compare plain values")
-
-    def __iter__(self) -> Iterator[Any]:
-        handle = self._submission.ask("iterate", self._handle)
-        while isinstance(handle, Proxy) and (item := self._submission.ask("next", handle._handle)):
-            yield item[0]
-
-    def __repr__(self) -> str:
-        return f"<an object in the jail, number {self._handle.id}>"
-
-
-class Named(Proxy):
-    """A function or class by its name. It is looked up when it is used, so that a call is one question and not two."""
-
-    def __init__(self, submission: Submission, owner: Handle, name: str) -> None:
-        self._submission = submission
-        self._owner = owner
-        self._name = name
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._submission.ask("call_named", self._owner, self._name, arguments, keywords)
-
-    @functools.cached_property
-    def _handle(self) -> Handle:  # type: ignore[override]
-        found = self._submission.ask("get", self._owner, self._name)
-        if not isinstance(found, Proxy):
-            raise TypeError(f"{self._name} is no function and no class")
-        return found._handle
-
-
 def _checked_line(line: Any) -> int | None:
     return line if type(line) is int and 0 < line < 10**7 else None
 
@@ -409,14 +350,3 @@ def _checked_kinds(kinds: Any) -> dict[str, str]:
     if type(kinds) is not dict or any(type(text) is not str for pair in kinds.items() for text in pair):
         raise Crashed("broke the protocol: no table of symbols")
     return kinds
-
-
-def _lowered(value: Any) -> Any:
-    """Proxies become the handles that they stand for."""
-    if isinstance(value, Proxy):
-        return value._handle
-    if type(value) in (list, tuple):
-        return type(value)([_lowered(item) for item in value])
-    if type(value) is dict:
-        return {key: _lowered(item) for key, item in value.items()}
-    return value
