@@ -30,7 +30,7 @@ from datasets.stories import write_stories
 PRESET = "tiny"
 JOINED = "own_parts_of_minigpt.py"
 TRAIN_SECONDS = 600.0
-JUDGED_WINDOWS = 2048
+JUDGED_WINDOWS = 4096
 JUDGED_BATCH = 256
 LONGEST_STORY = 400  # characters, and a few more than any has
 SAMPLE_TOKENS = 400

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import datasets
+from autograder.grade import Settings, grade_class
+from autograder.jail.isolation import choose
 from autograder.manifest import Course
 from autograder.mine import load_symbols
 from autograder.minigpt.assemble import assemble_parts, provenance
@@ -26,7 +28,8 @@ from autograder.take_home import take_home
 REPOSITORY = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).parent / "minigpt"
 CORE = ("01_tokenizer", "02_data", "03_embeddings", "04_attention", "05_transformer", "06_training", "07_sampling")
-BIGRAM = 2.198  # nats per character, of a model of the stories that only counts pairs; see datasets/README.md
+TOKENIZERS = ("tokenizer", "merges", "bpe")
+UNIGRAM, BIGRAM = 3.154, 2.198  # nats per character, of models of the stories that only count; see datasets/README.md
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,31 @@ def test_no_part_is_the_librarys_and_status_says_so(finished: Course, symbols: d
     assert told.startswith(f"{len(SLOTS)} of {len(SLOTS)} parts of your MiniGPT are your own; none is the library's.")
     assert all(f"* {slot}" in told for slot in SLOTS)
     assert "every visible test passes. Try: minigpt assemble" in told
+
+
+def test_under_the_grader_the_model_is_made_of_the_students_own_parts(finished: Course, tmp_path: Path) -> None:
+    """Two students, in the jail: one has done everything, one a single assignment. Both models learn."""
+    for student, names in {"ada": CORE, "ben": ("01_tokenizer",)}.items():
+        for name in names:
+            shutil.copytree(finished.root / "assignments" / name, tmp_path / "submissions" / student / name)
+    settings = Settings(
+        REPOSITORY,
+        tmp_path / "submissions",
+        tmp_path / "out",
+        CORE,
+        seed=1234,
+        tier=choose("auto"),
+        jobs=2,
+        train_steps=60,
+    )
+    records, _ = grade_class(settings)
+    models = {record.result.student: record.minigpt for record in records if record.minigpt is not None}
+    assert {student: model.message for student, model in models.items()} == {"ada": None, "ben": None}
+    assert set(models["ada"].parts.values()) == {"own"}
+    assert {slot for slot, whose in models["ben"].parts.items() if whose == "own"} == set(TOKENIZERS)
+    for model in models.values():
+        assert model.validation_loss is not None and model.validation_loss < UNIGRAM
+        assert model.attention is not None and len(model.sample) > 100
 
 
 def test_the_assembled_package_is_the_students_alone_and_runs_alone(finished: Course, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import asdict
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -77,6 +77,7 @@ class Worker:
         self._rules = Rules({}, {})
         self._trap: Trap | None = None
         self._file = ""
+        self._own_modules: set[str] = set()
 
     def serve(self) -> None:
         """Answers requests until the other side hangs up."""
@@ -113,6 +114,7 @@ class Worker:
         self._rules = Rules(forbids, owner)
         for file_name, content in files.items():
             Path(self._folder, file_name).write_bytes(content)
+            self._own_modules.add(file_name.removesuffix(".py"))
         return [asdict(violation) for violation in find_violations(files[name], self._rules)]
 
     def op_load(self, name: str) -> None:
@@ -121,7 +123,7 @@ class Worker:
         source = Path(self._file).read_bytes()
         self._trap = Trap(self._rules, self._file)
         self._trap.set()
-        hide_other_packages()
+        hide_other_packages(self._own_modules)
         module = ModuleType(name.removesuffix(".py"))
         module.__file__ = self._file
         self._objects = {MODULE: module, LIBRARY: student_side}
@@ -241,8 +243,11 @@ class Worker:
 class NotHere(MetaPathFinder):
     """Finds no package but those that a submission may have, before any other finder can."""
 
+    def __init__(self, visible: Set[str]) -> None:
+        self._visible = visible
+
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name.partition(".")[0] not in VISIBLE_PACKAGES:
+        if name.partition(".")[0] not in self._visible:
             raise ModuleNotFoundError(f"{name} is not for submissions", name=name)
 
 
@@ -257,7 +262,7 @@ def prepare() -> None:
     own_globals()
 
 
-def hide_other_packages() -> None:
+def hide_other_packages(own_modules: Set[str]) -> None:
     """From now, `import tiktoken` finds nothing, nor `import autograder` but for its config and protocols.
 
     Code of the grader that is loaded already goes on working, but must not import more of it.
@@ -265,7 +270,7 @@ def hide_other_packages() -> None:
     visible = {name: sys.modules[name] for name in sorted(ALLOWED_MODULES)}
     for name in names_to_hide():
         sys.modules.pop(name, None)
-    sys.meta_path.insert(0, NotHere())
+    sys.meta_path.insert(0, NotHere(VISIBLE_PACKAGES | own_modules))
     for name, module in visible.items():
         sys.modules[name] = module
         while "." in name:
