@@ -10,6 +10,7 @@ Does not update an earlier release: write a new one, and let git compare the two
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -25,17 +26,17 @@ FOLDERS = ("assignments", "autograder", "datasets")
 FILES = ("pyproject.toml", "constraints.txt", ".gitignore")
 FILES_IF_THERE = ("LICENSE", "docs/student-guide.md")
 LEFT_OUT = (".*", "__pycache__", "*.pyc", "*.pyo", "*.egg-info", "*~", "*.bak", "*.orig", "*.swp")
-TEMPLATES = Path(__file__).parent / "templates" / "release"
+TEMPLATES = Path(__file__).parent / "templates"
 LEAKS_SHOWN = 10
 
 
 def release_student(course: Course, target: Path) -> list[Path]:
     """Writes the students' repository and returns its files. If anything is wrong: `CourseError`, nothing written."""
-    _refuse_unready(course)
-    _refuse_target(course, target)
+    refuse_unready(course)
+    refuse_target(course, target)
     with staged_folder(target) as folder:
         copy_shipped(course, folder)
-        write_templates(course, folder)
+        write_readme(course, folder)
         refuse_leaks(course, folder)
         return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
@@ -51,22 +52,33 @@ def copy_shipped(course: Course, folder: Path) -> None:
             _copy(course.root / name, folder / name)
 
 
-def write_templates(course: Course, folder: Path) -> None:
+def write_readme(course: Course, folder: Path) -> None:
     """Writes the students' README.md and AGENTS.md."""
+    assignments = course.assignments()
+    points = {assignment.name: collect(assignment, hidden=False).max_score for assignment in assignments}
+    guide = (folder / "docs/student-guide.md").is_file()
+    write_templates("release", folder, assignments=assignments, points=points, guide=guide)
+
+
+def write_templates(kind: str, folder: Path, **context: object) -> None:
+    """Fills in every template of `templates/<kind>`, at the same place in `folder`, without the .j2 of its name.
+
+    dot_github/workflows/classroom.yml.j2 -> .github/workflows/classroom.yml: what begins with a dot does not ship.
+    """
+    home = TEMPLATES / kind
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(home),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # this is Markdown
+        autoescape=False,  # these are Markdown, Python, YAML and shell
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    assignments = course.assignments()
-    points = {assignment.name: collect(assignment, hidden=False).max_score for assignment in assignments}
-    guide = (folder / "docs/student-guide.md").is_file()
-    for template in sorted(TEMPLATES.glob("*.j2")):
-        text = environment.get_template(template.name).render(assignments=assignments, points=points, guide=guide)
-        (folder / template.stem).write_text(text, encoding="utf-8")
+    for path in sorted(home.rglob("*.j2")):
+        name = path.relative_to(home)
+        target = folder.joinpath(*(re.sub("^dot_", ".", part) for part in name.with_suffix("").parts))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(environment.get_template(name.as_posix()).render(**context), encoding="utf-8")
 
 
 def refuse_leaks(course: Course, folder: Path) -> None:
@@ -80,7 +92,7 @@ def refuse_leaks(course: Course, folder: Path) -> None:
         )
 
 
-def _refuse_unready(course: Course) -> None:
+def refuse_unready(course: Course) -> None:
     if not (course.root / "solutions").is_dir():
         raise CourseError(
             f"{course.root} has no solutions/, so nobody can tell what would leak. "
@@ -91,7 +103,7 @@ def _refuse_unready(course: Course) -> None:
         raise CourseError(f"stale, not what the reference makes: {names}. Run `minigpt stubs --write`, and look at it.")
 
 
-def _refuse_target(course: Course, target: Path) -> None:
+def refuse_target(course: Course, target: Path) -> None:
     for name in (*FOLDERS, "docs", "solutions"):
         if target.resolve().is_relative_to((course.root / name).resolve()):
             raise CourseError(f"{target} is inside {course.root / name}: name a folder outside of it")
