@@ -69,6 +69,36 @@ def hint(
     console.print(f"Hint {number} of {total} for {task}: {text}", markup=False)
 
 
+@app.command("reset")
+def reset_command(
+    name: Annotated[str, typer.Argument(help="The assignment.")],
+    course: CourseOption = None,
+) -> None:
+    """Put a stub back as it was handed out. Your version is kept."""
+    from autograder.reset import reset
+
+    done = reset(Course.find(course), name)
+    if done.backup is not None:
+        console.print(f"your version is kept in {done.backup}", markup=False, soft_wrap=True)
+    console.print(f"{done.stub} is the stub again", markup=False, soft_wrap=True)
+
+
+@app.command("submit")
+def submit_command(
+    name: Annotated[str, typer.Argument(help="The assignment.")],
+    to: Annotated[Path | None, typer.Option(help="The zip to write; NAME.zip without it.")] = None,
+    course: CourseOption = None,
+) -> None:
+    """Write the zip to upload, after a look at what is in it. Sends nothing."""
+    from autograder.submit import submit
+
+    done = submit(Course.find(course), name, to)
+    if done.backup is not None:
+        console.print(f"the older zip is kept in {done.backup}", markup=False, soft_wrap=True)
+    console.print(f"wrote {done.path}: {', '.join(done.files)}", markup=False, soft_wrap=True)
+    console.print(f"{done.points} of {done.max_points} points of the visible tests. Upload this file yourself.")
+
+
 @app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(help="A folder with a folder for each student.")],

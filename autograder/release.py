@@ -19,6 +19,7 @@ import jinja2
 from autograder.files import staged_folder
 from autograder.leak import find_leaks
 from autograder.manifest import Course, CourseError
+from autograder.reset import PRISTINE
 from autograder.stubs import stale_stubs
 from autograder.suite import collect
 
@@ -50,6 +51,8 @@ def copy_shipped(course: Course, folder: Path) -> None:
     for name in FILES_IF_THERE:
         if (course.root / name).exists():
             _copy(course.root / name, folder / name)
+    for assignment in course.assignments():  # a second time, for `minigpt reset`
+        _copy(assignment.stub, folder / "autograder" / PRISTINE / assignment.name / assignment.manifest.module)
 
 
 def write_readme(course: Course, folder: Path) -> None:

@@ -28,7 +28,7 @@ SHIPPED = {
     ".gitignore", "AGENTS.md", "README.md", "constraints.txt", "pyproject.toml",
     "assignments/01_sums/README.md", "assignments/01_sums/assignment.toml", "assignments/01_sums/sums.py",
     "assignments/01_sums/test_sums.py", "autograder/__init__.py", "autograder/minigpt/library/sums.py",
-    "datasets/__init__.py", "datasets/numbers.txt",
+    "autograder/pristine/01_sums/sums.py", "datasets/__init__.py", "datasets/numbers.txt",
 }  # fmt: skip
 
 
