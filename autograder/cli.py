@@ -24,6 +24,8 @@ app = typer.Typer(
 console = Console(highlight=False)
 CourseOption = Annotated[Path | None, typer.Option("--course", help="The course's folder, if not this one.")]
 
+RunOption = Annotated[Path, typer.Option("--run", help="The folder that `minigpt train` wrote.")]
+
 
 class Wrong(typer.Exit):
     """Ends the command with exit code 2 and the reason."""
@@ -154,7 +156,9 @@ def grade(
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Where the checkpoint and the loss curve go.")] = Path("runs/minigpt"),
-    preset: Annotated[str, typer.Option(help="Sizes, text and schedule: tiny, small, bpe or python.")] = "tiny",
+    preset: Annotated[
+        str, typer.Option(help="Sizes, text and schedule: tiny, small, bpe, python or shakespeare-char.")
+    ] = "tiny",
     corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the preset's.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the preset's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
@@ -170,7 +174,7 @@ def train(
 @app.command()
 def sample(
     prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "Once",
-    run: Annotated[Path, typer.Option(help="The folder that `minigpt train` wrote.")] = Path("runs/minigpt"),
+    run: RunOption = Path("runs/minigpt"),
     tokens: Annotated[int, typer.Option(min=0, help="How many tokens to write.")] = 300,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")] = 0.8,
     seed: Annotated[int | None, typer.Option(help="For the same text again.")] = None,
@@ -179,6 +183,26 @@ def sample(
     from autograder.training_command import sample_command
 
     console.print(sample_command(run, prompt, tokens, temperature, seed), markup=False, soft_wrap=True)
+
+
+@app.command()
+def inspect(run: RunOption = Path("runs/minigpt")) -> None:
+    """Show where a trained model's parameters are, beside GPT-2's and GPT-3's."""
+    from autograder.looking import inspect_command
+
+    inspect_command(run, console)
+
+
+@app.command()
+def attention(
+    text: Annotated[str, typer.Argument(help="What the model is to read.")],
+    run: RunOption = Path("runs/minigpt"),
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("attention.png"),
+) -> None:
+    """Draw what every head of a trained model looks at in a text."""
+    from autograder.looking import attention_command
+
+    attention_command(text, run, out, console)
 
 
 @app.command()

@@ -62,7 +62,7 @@ def train_command(
 def sample_command(run: Path, prompt: str, tokens: int, temperature: float, seed: int | None) -> str:
     """The prompt and what the model in the folder `run` writes after it."""
     try:
-        parts = _parts_of(run)
+        parts = parts_of(run)
         model, tokenizer, config = load_run(run, parts)
         return generate_text(
             model,
@@ -104,7 +104,7 @@ def _own_symbols() -> dict[str, object]:
     return load_symbols(course, own_slots(course))
 
 
-def _parts_of(run: Path) -> Parts:
+def parts_of(run: Path) -> Parts:
     """The parts that a run was trained with."""
     description = run / RUN
     if not description.is_file():

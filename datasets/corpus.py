@@ -2,6 +2,7 @@
 
     load("stories")             built in, no download
     load("python")              the sources of this Python's standard library
+    load("shakespeare")         tinyshakespeare, downloaded on first use
     load_file("my_book.txt")    a text file of your own
 
 What it does not handle: tokens (a corpus is characters), files too big for memory, encodings other than UTF-8.
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from . import entropy, python_sources, stories
+from . import entropy, python_sources, shakespeare, stories
 from .grammar import alphabet
 
 TRAIN_SEED, VALIDATION_SEED = 1, 2
@@ -36,13 +37,13 @@ class Corpus:
 
 
 def load(name: str) -> Corpus:
-    """A built-in corpus. "stories" is the same text on every machine, "python" depends on the version of Python.
+    """A corpus by its name. "stories" is the same text on every machine, "python" depends on the version of Python.
 
     >>> load("stories").train[:13]
     'Leo the snail'
     """
     if name not in BUILT_IN:
-        raise ValueError(f"there is no corpus {name!r}; built in: {', '.join(sorted(BUILT_IN))}")
+        raise ValueError(f"there is no corpus {name!r}; there are: {', '.join(sorted(BUILT_IN))}")
     return BUILT_IN[name]()
 
 
@@ -89,4 +90,11 @@ def _python() -> Corpus:
     return _without_floor("python", python_sources.read_sources())
 
 
-BUILT_IN: dict[str, Callable[[], Corpus]] = {"stories": _stories, "python": _python}
+@lru_cache(maxsize=1)
+def _shakespeare() -> Corpus:
+    text = shakespeare.read_shakespeare()
+    train, validation = shakespeare.split(text)
+    return Corpus("shakespeare", train, validation, floor=None, alphabet="".join(sorted(set(text))))
+
+
+BUILT_IN: dict[str, Callable[[], Corpus]] = {"stories": _stories, "python": _python, "shakespeare": _shakespeare}

@@ -125,6 +125,12 @@ PRESETS: dict[str, Preset] = {
         ),
         corpus="python",
     ),
+    # nanoGPT's configuration for a processor, from its README, with config/train_shakespeare_char.py behind it
+    "shakespeare-char": Preset(
+        model={"context_length": 64, "d_model": 128, "n_layers": 4, "n_heads": 4, "bias": False},
+        training=TrainConfig(steps=2000, batch_size=12, warmup_steps=100, eval_every=250),
+        corpus="shakespeare",
+    ),
 }
 
 
