@@ -17,8 +17,9 @@ from autograder.grader import Graded, Settings, Work, close_here, grade_here, gr
 from autograder.manifest import Course
 from autograder.outcome import GraderFault
 from autograder.result import Record
+from autograder.roster import Class, find_class, read_roster
 from autograder.spread import Start, on_cluster, on_this_machine, spread
-from autograder.submissions import find_students, read_submission
+from autograder.submissions import Submission, read_submission
 from autograder.suite import Suite, collect
 
 __all__ = ["Settings", "grade_class"]
@@ -32,17 +33,19 @@ def grade_class(
 ) -> tuple[list[Record], list[str]]:
     """Grades everybody who is not graded yet. Gives all records in the students' order, and refused folders.
 
+    With a roster that is the roster's order, and whoever has no folder is `missing`.
+
     on_record: called with each new record. on_kept: with the name of each student whose results were there already.
     """
-    students, refused = find_students(settings.submissions)
+    whole = find_class(settings.submissions, None if settings.roster is None else read_roster(settings.roster))
     course = Course(settings.course)
     suites = [collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments]
     found: dict[str, list[Record]] = {}
     keys: dict[str, str] = {}
 
     def not_yet_graded() -> Iterator[Work]:
-        for student in students:
-            work = read_work(settings.submissions, student, suites)
+        for student in whole.folders:
+            work = read_work(settings.submissions, student, whole, suites)
             keys[student] = key_of(settings, suites, work)
             if (records := kept(settings.out, student, keys[student])) is None:
                 yield work
@@ -59,11 +62,16 @@ def grade_class(
             for record in found[work.student]:
                 if on_record is not None:
                     on_record(record)
-    return [record for student in students for record in found[student]], refused
+    return [record for student in whole.folders for record in found[student]], whole.refused
 
 
-def read_work(root: Path, student: str, suites: list[Suite]) -> Work:
-    return Work(student, tuple(read_submission(root, student, suite.assignment) for suite in suites))
+def read_work(root: Path, student: str, whole: Class, suites: list[Suite]) -> Work:
+    """What lies in the student's folder, whatever it is called; nothing where there is none."""
+    names = [suite.assignment.name for suite in suites]
+    if (folder := whole.folders[student]) is None:
+        absent = whole.absent[student]
+        return Work(student, tuple(Submission(student, name, None, problem=absent) for name in names))
+    return Work(student, tuple(read_submission(root, student, suite.assignment, folder) for suite in suites))
 
 
 def checked(outcome: list[Graded] | BaseException, settings: Settings, suites: list[Suite], work: Work) -> list[Graded]:

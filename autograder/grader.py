@@ -32,6 +32,7 @@ class Settings:
     """What to grade, and how. `train_steps` None means the preset's own number, 0 no training at all.
 
     jobs: processes on this machine. cluster: the address of a Dask scheduler whose workers grade instead of these.
+    roster: a CSV file that says which student a folder of `submissions` belongs to; without it, that is its name.
     """
 
     course: Path
@@ -45,6 +46,7 @@ class Settings:
     train_steps: int | None = None
     limits: Limits = field(default_factory=Limits)
     cluster: str | None = None
+    roster: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
     SUBMISSIONS/ada/04_attention/attention.py                  nbgrader's layout, looked at first
     SUBMISSIONS/ada/assignments/04_attention/attention.py      a clone of the student's repository
+    SUBMISSIONS/attention-ada/assignments/...                  as `gh` names it; whose it is, a roster says: `roster.py`
     SUBMISSIONS/ada/04_attention.zip                           as `minigpt submit` writes it: see `submission_zip.py`
 
 A submission is the module, and the files that the manifest lists. Everything else beside it is ignored, and said so.
@@ -25,10 +26,14 @@ from autograder.submission_zip import MAX_SOURCE, MAX_ZIP, Refused, read_zip, sh
 
 STUDENT_NAME = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*")
 TAKEN = frozenset({"index.html", "grades.csv", "grading.json"})  # the reports' own
+CLONES = re.compile(r"-submissions$|_submissions_")  # `gh classroom clone`, `gh teacher download`
 MAX_STUDENT_NAME = 100
 MAX_ENTRIES = 10_000
 MAX_NAMED = 8
-HARMLESS = frozenset({"README.md", "assignment.toml", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"})
+HARMLESS = frozenset(
+    {"README.md", "assignment.toml", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
+    | {"timestamp.txt", "submission_secret.txt"}  # nbgrader's own
+)
 
 
 @dataclass(frozen=True)
@@ -50,48 +55,76 @@ class Submission:
 
 def find_students(root: Path) -> tuple[list[str], list[str]]:
     """The students' folder names in order, and those that are refused, each with the reason."""
+    students, refused = list_folders(root)
+    return students, [f"{shown(name)}: {reason}" for name, reason in refused.items()]
+
+
+def list_folders(root: Path) -> tuple[list[str], dict[str, str]]:
+    """The folders that may be students', in order, and every other entry with the reason why it is none."""
     if not root.is_dir():
         raise CourseError(f"{root} is not a folder: it should hold a folder for each student")
     try:
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     except OSError as error:
         raise CourseError(f"{root} cannot be listed: {error.strerror}") from error
-    students, refused = [], []
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if (reason := _why_not(entry)) is None:
-            students.append(entry.name)
-        else:
-            refused.append(f"{shown(entry.name)}: {reason}")
-    if not students and not refused:
+    entries = [entry for entry in entries if not entry.name.startswith(".")]
+    if not entries:
         raise CourseError(f"{root} is empty: it should hold a folder for each student")
-    return students, refused
+    of_clones = [entry.name for entry in entries if _holds_clones(entry)]
+    if of_clones and of_clones == [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]:
+        which = "that folder" if len(of_clones) == 1 else "one of those folders"
+        raise CourseError(f"{root} only holds {', '.join(map(shown, of_clones))}, with clones in it: grade {which}")
+    reasons = {entry.name: _why_not(entry) for entry in entries}
+    folders = [name for name, reason in reasons.items() if reason is None]
+    return folders, {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _holds_clones(entry: os.DirEntry[str]) -> bool:
+    """Whether this is the folder that `gh` puts a class's clones into, not one of them."""
+    if not CLONES.search(entry.name) or not entry.is_dir(follow_symlinks=False):
+        return False
+    try:
+        with os.scandir(entry.path) as inside:
+            return any(os.path.isdir(os.path.join(each.path, ".git")) for each in islice(inside, MAX_ENTRIES))
+    except OSError:
+        return False
+
+
+def why_not_a_name(name: str) -> str | None:
+    """Why this cannot name a student; None if it can."""
+    if not STUDENT_NAME.fullmatch(name):
+        return "a student's folder is named with letters, digits and ._@+- only"
+    if name.casefold() in TAKEN:
+        return "this name is taken by the reports"
+    if len(name) > MAX_STUDENT_NAME:
+        return f"a name of more than {MAX_STUDENT_NAME} characters"
+    return None
 
 
 def _why_not(entry: os.DirEntry[str]) -> str | None:
     """Why this is no student's folder; None if it is one."""
-    if not STUDENT_NAME.fullmatch(entry.name):
-        return "a student's folder is named with letters, digits and ._@+- only"
-    if entry.name.casefold() in TAKEN:
-        return "this name is taken by the reports: rename the folder"
-    if len(entry.name) > MAX_STUDENT_NAME:
-        return f"a name of more than {MAX_STUDENT_NAME} characters: rename the folder"
+    if (reason := why_not_a_name(entry.name)) is not None:
+        return f"{reason}: rename the folder"
     if entry.is_symlink():
         return "a symbolic link, not a folder"
     if not entry.is_dir(follow_symlinks=False):
         return "a file where a student's folder should be"
+    if _holds_clones(entry):
+        return "not a student's: it holds the clones of a class: grade it by itself"
     return None
 
 
-def read_submission(root: Path, student: str, assignment: Assignment) -> Submission:
-    """One student's files for one assignment. What is wrong with them is told in `problem`, never raised."""
+def read_submission(root: Path, student: str, assignment: Assignment, folder: str | None = None) -> Submission:
+    """One student's files for one assignment. What is wrong with them is told in `problem`, never raised.
+
+    folder: the name of the student's folder in `root`, where it is not the student's own.
+    """
     notices: list[str] = []
     files: dict[str, bytes] | None = None
     problem = None
     try:
         with ExitStack() as opened:
-            files = _read(opened, root, student, assignment, notices)
+            files = _read(opened, root, folder or student, assignment, notices)
     except Refused as refusal:
         problem = str(refusal)
     except OSError as error:
@@ -100,11 +133,11 @@ def read_submission(root: Path, student: str, assignment: Assignment) -> Submiss
 
 
 def _read(
-    opened: ExitStack, root: Path, student: str, assignment: Assignment, notices: list[str]
+    opened: ExitStack, root: Path, student_folder: str, assignment: Assignment, notices: list[str]
 ) -> dict[str, bytes] | None:
     """The files, from the first place that has any; None where nothing was handed in."""
     name, archive = assignment.name, f"{assignment.name}.zip"
-    home = _open_folder(opened, os.fspath(root / student), None)
+    home = _open_folder(opened, os.fspath(root / student_folder), None)
     if home is None:
         return None
     folder = _open_folder(opened, name, home)
@@ -115,7 +148,7 @@ def _read(
     if folder is not None:
         for other in (f"assignments/{name}", archive):
             if other != first and _is_there(home, other):
-                notices.append(f"{student}/{other} is ignored: {student}/{first} comes first")
+                notices.append(f"{student_folder}/{other} is ignored: {student_folder}/{first} comes first")
         return _read_folder(folder, assignment, notices)
     if _is_there(home, archive):
         found, ignored = read_zip(read_plain_file(archive, home, MAX_ZIP), archive, assignment)
@@ -198,7 +231,7 @@ def read_plain_file(path: str | Path, folder: int | None = None, limit: int = MA
 
 
 def _note_ignored(names: list[str], assignment: Assignment, notices: list[str]) -> None:
-    harmless = {*HARMLESS, assignment.notebook.name}
+    harmless = {*HARMLESS, assignment.notebook.name, assignment.visible_tests.name}
     told = sorted(name for name in names if not name.endswith("/") and harmless.isdisjoint(name.split("/")))
     if told:
         more = f" and {len(told) - MAX_NAMED} more" if len(told) > MAX_NAMED else ""

@@ -72,13 +72,14 @@ def test_nothing_handed_in_is_nothing(root: Path, assignment: Assignment) -> Non
 
 
 def test_files_beside_the_module_are_ignored_and_told(root: Path, assignment: Assignment) -> None:
-    for name in ("numbers_.py", "conftest.py", "pytest.ini", "torch.py", "README.md", "test_numbers_.py"):
+    """But for those that are in everybody's folder: what was handed out, and what nbgrader's exchange adds."""
+    odd = ("conftest.py", "pytest.ini", "test_mine.py", "torch.py")
+    usual = ("README.md", "test_numbers_.py", "numbers_.ipynb", "timestamp.txt", "submission_secret.txt")
+    for name in ("numbers_.py", *odd, *usual):
         put(root, f"ada/99_numbers/{name}")
     found = read(root, assignment)
     assert found.files is not None and list(found.files) == ["numbers_.py"]
-    assert found.notices == (
-        "ignored, not part of the submission: conftest.py, pytest.ini, test_numbers_.py, torch.py",
-    )
+    assert found.notices == (f"ignored, not part of the submission: {', '.join(odd)}",)
 
 
 def test_names_that_a_terminal_would_obey_are_shown_harmless(root: Path, assignment: Assignment) -> None:
@@ -160,6 +161,36 @@ def test_students_are_folders_with_plain_names(root: Path) -> None:
     assert students == ["Zoe", "ada", "b.e-n+1@x_y"]
     assert len(refused) == 6
     assert not any(".hidden" in reason for reason in refused)
+
+
+def test_a_students_folder_may_have_another_name(root: Path, assignment: Assignment) -> None:
+    put(root, "attention-ada-l/assignments/99_numbers/numbers_.py", b"x = 3")
+    put(root, "attention-ada-l/99_numbers.zip")
+    found = read_submission(root, "ada@uni.example", assignment, "attention-ada-l")
+    assert (found.student, found.files) == ("ada@uni.example", {"numbers_.py": b"x = 3"})
+    assert found.notices == (
+        "attention-ada-l/99_numbers.zip is ignored: attention-ada-l/assignments/99_numbers comes first",
+    )
+
+
+@pytest.mark.parametrize("name", ["attention-submissions", "cs-attention_submissions_2026_11_21_T_12_00_00"])
+def test_the_folder_above_the_clones_is_not_taken_for_a_class_of_one(root: Path, name: str) -> None:
+    (root / name / "attention-ada/.git").mkdir(parents=True)
+    (root / "scores.csv").write_text("")
+    with pytest.raises(CourseError, match=f"only holds {name}, with clones in it: grade that folder"):
+        find_students(root)
+    (root / "data-submissions/data-ada/.git").mkdir(parents=True)
+    with pytest.raises(CourseError, match=f"only holds {name}, data-submissions, .*: grade one of those"):
+        find_students(root)
+    (root / "ben").mkdir()
+    students, refused = find_students(root)
+    assert students == ["ben"]
+    assert f"{name}: not a student's: it holds the clones of a class: grade it by itself" in refused
+
+
+def test_a_student_whose_name_looks_like_a_folder_of_clones_is_a_student(root: Path) -> None:
+    put(root, "late-submissions/99_numbers/numbers_.py")
+    assert find_students(root) == (["late-submissions"], [])
 
 
 def test_a_folder_that_is_not_there_or_empty_is_told(root: Path) -> None:
