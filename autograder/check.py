@@ -110,8 +110,9 @@ def _summary(checked: Checked) -> str:
     if checked.passed:
         return f"{score} of {possible} points: all visible tests pass. Hidden tests decide the rest of the grade."
     waiting = next(task for task in checked.tasks if not task.passed)
-    path = f"assignments/{checked.assignment.name}"
+    folder = checked.assignment.folder
+    path = f"assignments/{folder.name}/" if folder.parent.name == "assignments" else ""  # an assignment by itself
     return (
-        f"{score} of {possible} points. Next: {waiting.id}. Read {path}/README.md, "
-        f"edit {path}/{checked.assignment.stub.name}, and run this again."
+        f"{score} of {possible} points. Next: {waiting.id}. Read {path}README.md, "
+        f"edit {path}{checked.assignment.stub.name}, and run this again."
     )

@@ -4,7 +4,8 @@
 
     check_task("softmax")                       # softmax: 4 of 4 points in the visible tests
 
-In a notebook a failure is a few lines of text, without a traceback. The notebook keeps the module that it imported, and
+It works in a course, and in an assignment's folder that stands alone, as nbgrader hands it out and grades it. In a
+notebook a failure is a few lines of text, without a traceback. The notebook keeps the module that it imported, and
 torch's random numbers go on as if nothing had run. What the tests print is not shown.
 
 Does not run hidden tests, and gives no part of a task's points: it passes, or it raises.

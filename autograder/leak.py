@@ -68,6 +68,7 @@ class Secrets:
     runs: dict[tuple[str, ...], str] = field(default_factory=dict)
     wholes: dict[str, str] = field(default_factory=dict)  # all lines of a region, joined
     tests: dict[str, Assignment] = field(default_factory=dict)
+    assignments: set[str] = field(default_factory=set)  # their names
     public: set[str] = field(default_factory=set)  # what the references show outside their regions
 
 
@@ -85,6 +86,7 @@ def read_secrets(course: Course) -> Secrets:
     """All of `solutions/`. A reference or hidden tests that are not there are a `CourseError`: half a check is none."""
     secrets = Secrets()
     assignments = course.assignments()
+    secrets.assignments = {assignment.name for assignment in assignments}
     shipped_names = {"README.md", "__init__.py", "assignment.toml"}
     for assignment in assignments:
         for path in (assignment.reference, assignment.hidden_tests):
@@ -272,7 +274,7 @@ def _check_lines(relative: Path, place: dict[str, int] | int, lines: list[str], 
                 yield Leak(relative, _number(place, number, line), what)
         for name in TEST_NAME.findall(line):
             owner = secrets.tests.get(name)
-            if owner is not None and not _is_another_assignments_test(relative, owner):
+            if owner is not None and not _is_another_assignments_test(relative, owner, secrets):
                 yield Leak(relative, _number(place, number, line), f"the hidden test {name} of {owner.name}")
     for chosen in (numbered, [(number, line) for number, line in numbered if not is_comment(line)]):
         for number, run in runs(chosen, secrets.public):
@@ -280,9 +282,11 @@ def _check_lines(relative: Path, place: dict[str, int] | int, lines: list[str], 
                 yield Leak(relative, _number(place, number, lines[number - 1]), what)
 
 
-def _is_another_assignments_test(relative: Path, owner: Assignment) -> bool:
+def _is_another_assignments_test(relative: Path, owner: Assignment, secrets: Secrets) -> bool:
     """Two assignments may have tests of one name, and another's visible test is no leak."""
-    return relative.parts[:1] == ("assignments",) and relative.parent.name != owner.name and relative.suffix == ".py"
+    folder = relative.parent
+    is_assignment = folder.parent.name == "assignments" or folder.name in secrets.assignments
+    return relative.suffix == ".py" and is_assignment and folder.name != owner.name
 
 
 def _pieces(line: str) -> Iterator[str]:

@@ -102,24 +102,31 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Course:
-    """A folder with `assignments/` in it, and in the instructor's copy `solutions/` as well."""
+    """A folder with `assignments/` in it, and in the instructor's copy `solutions/` as well.
+
+    alone: the folder is itself an assignment's, without a course around it, as nbgrader hands it to students.
+    """
 
     root: Path
+    alone: bool = False
 
     @staticmethod
     def find(start: Path | None = None) -> Course:
-        """The nearest folder at or above `start` that holds a course."""
+        """The nearest folder at or above `start` that holds a course; if none does, an assignment that `start` is."""
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
             if any((folder / "assignments").glob("*/assignment.toml")):
                 return Course(folder)
+        if (start / "assignment.toml").is_file():
+            return Course(start, alone=True)
         raise CourseError(
             f"{start} is not inside a course: neither it nor a folder above it has assignments/*/assignment.toml. "
             "Change to the repository's folder, or name it with --course."
         )
 
     def assignments(self) -> list[Assignment]:
-        manifests = sorted((self.root / "assignments").glob("*/assignment.toml"))
+        folders = [self.root] if self.alone else (self.root / "assignments").glob("*")
+        manifests = sorted(path for folder in folders if (path := folder / "assignment.toml").is_file())
         found = [self._load(path) for path in manifests]
         _refuse_repeated_tasks(found)
         return found

@@ -150,7 +150,7 @@ def _generate(assignments: list[Assignment]) -> dict[Path, bytes]:
     """nbgrader's version for students of each notebook. No configuration file of the user's is read."""
     config = _import("traitlets.config").Config()
     log = logging.Logger("nbgrader, quietly")
-    log.addHandler(told := _Told())
+    log.addHandler(told := Told())
     with tempfile.TemporaryDirectory(prefix="minigpt-nbgrader-") as name:
         folder = Path(name).resolve()
         for assignment in assignments:
@@ -172,7 +172,7 @@ def _generate(assignments: list[Assignment]) -> dict[Path, bytes]:
         }
 
 
-class _Told(logging.Handler):
+class Told(logging.Handler):
     """Keeps what nbgrader complains of, instead of printing it."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from synthetic_course import make_assignment
 
 from autograder.lab import check_task
-from autograder.manifest import Assignment, CourseError
+from autograder.manifest import Assignment, Course, CourseError
 
 RIGHT = "scaled = [self.factor * number for number in checked]"
 
@@ -124,3 +124,38 @@ def test_a_folder_without_a_course_says_so(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CourseError, match="not inside a course"):
         check_task("total")
+
+
+# --- an assignment's folder without a course around it ---------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(assignment: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As JupyterLab's assignment list fetches it, and as nbgrader grades it."""
+    folder = Path(shutil.copytree(assignment.folder, tmp_path / "home/minigpt/01_sums"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_folder_that_stands_alone_is_checked_by_its_own_tests(alone: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    check_task("scaler")
+    assert capfd.readouterr() == ("scaler: 3 of 3 points in the visible tests\n", "")
+    edit(alone / "sums.py", RIGHT, "scaled = checked")
+    with pytest.raises(AssertionError, match="0 of 3 points"):
+        check_task("scaler")
+    with pytest.raises(CourseError, match="no task 'softmax' in 01_sums; there are: total, scaler"):
+        check_task("softmax")
+
+
+def test_a_broken_manifest_of_such_a_folder_is_named(alone: Path) -> None:
+    (alone / "assignment.toml").write_text("title = 3")
+    with pytest.raises(CourseError, match=r"01_sums/assignment\.toml"):
+        check_task("scaler")
+
+
+def test_a_course_around_the_folder_comes_first(assignment: Assignment, alone: Path) -> None:
+    assert Course.find(assignment.folder) == Course(assignment.folder.parents[1])
+    assert Course.find(alone) == Course(alone, alone=True)
+    assert [each.name for each in Course.find(alone).assignments()] == ["01_sums"]
+    with pytest.raises(CourseError, match="not inside a course"):
+        Course.find(alone.parent)
