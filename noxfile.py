@@ -81,10 +81,17 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the grading of one submission and of a class, the visible suites, and the learning of byte pairs."""
+    """Time the grading of one submission and of a class, beside nbgrader's ways, and the parts that are easily slow."""
     install(session, "instructor,cluster,dev")
-    for name in ("grading", "throughput", "visible_suites", "train_bpe"):
+    for name in ("grading", "throughput", "nbgrader_execution", "visible_suites", "train_bpe"):
         session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures in docs/images again, of JupyterLab and formgrader in Debian's Chromium."""
+    install(session, "instructor,dev")
+    session.run("pytest", "tests/test_browser.py", env={"MINIGPT_SCREENSHOTS": "1"})
 
 
 @nox.session
