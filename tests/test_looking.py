@@ -88,7 +88,8 @@ def test_a_heads_habit_is_where_its_attention_goes() -> None:
     for name in ("itself", "the token before", "the first token", "2 tokens back"):
         assert by_name[name].name == name
     assert by_name["itself"].share == pytest.approx(1.0)
-    assert by_name["the first token"].share == pytest.approx(12 / 14)  # for "b" it is the token before, for the second "a" its like
+    # for "b" the first token is the one before, for the second "a" it is its like: both count there
+    assert by_name["the first token"].share == pytest.approx(12 / 14)
 
 
 def test_every_places_share_adds_up_to_all() -> None:
