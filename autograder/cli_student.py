@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from autograder.cli_common import CourseOption, RunOption, Wrong, app, console
 from autograder.manifest import Course
+
+MaybeRunOption = Annotated[
+    Path | None,
+    typer.Option("--run", help="The folder that `minigpt train` wrote; runs/minigpt, or the model that ships."),
+]
+TokensOption = Annotated[int, typer.Option(min=0, help="How many tokens to write.")]
+TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")]
+TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the so many likeliest tokens alone.")]
+TopPOption = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Draw from the likeliest of this mass.")]
+SeedOption = Annotated[int | None, typer.Option(help="For the same text again.")]
+StopOption = Annotated[str | None, typer.Option(help="End before this text; \\n is the end of a line.")]
+LibraryOption = Annotated[bool, typer.Option("--library", help="In the model that ships, library parts alone.")]
 
 
 @app.command()
@@ -81,32 +94,100 @@ def submit_command(
 def train(
     out: Annotated[Path, typer.Option(help="Where the checkpoint and the loss curve go.")] = Path("runs/minigpt"),
     preset: Annotated[
-        str, typer.Option(help="Sizes, text and schedule: tiny, small, bpe, python or shakespeare-char.")
+        str, typer.Option(help="Sizes, text, schedule: tiny, small, bpe, python, shakespeare-char; or speedrun.")
     ] = "tiny",
     corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the preset's.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the preset's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     library: Annotated[bool, typer.Option("--library", help="Library parts alone, none of your own.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch; small models are fastest with one.")] = 1,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per batch, instead of the preset's.")] = None,
+    accumulate: Annotated[int | None, typer.Option(min=1, help="Batches per update, instead of the preset's.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(min=0.0, help="Highest learning rate; the lowest keeps its ratio to it.")
+    ] = None,
+    max_norm: Annotated[float | None, typer.Option(min=0.0, help="Clip gradients to this norm; 0: do not.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Weights, batches and dropout.")] = None,
+    amp: Annotated[bool, typer.Option("--amp", help="Compute in bfloat16.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, where a compiler is there.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Event files for TensorBoard too.")] = False,
+    who: Annotated[str | None, typer.Option(help="speedrun: your name on the leaderboard.")] = None,
 ) -> None:
-    """Train a MiniGPT, with your own parts where their visible tests pass."""
-    from autograder.training_command import train_command
+    """Train a MiniGPT, with your own parts where their visible tests pass.
 
-    train_command(out, preset, corpus, steps, resume, library, threads, console)
+    The preset speedrun trains the capstone's recipe instead, and takes --steps, --threads and --who alone.
+    """
+    if preset == "speedrun":
+        from autograder.speedrun_command import speedrun_command
+
+        speedrun_command(out.parent, who, steps, threads, console)
+        return
+    from autograder.training_command import Overrides, train_command
+
+    overrides = Overrides(batch_size, accumulate, lr, max_norm, seed, amp)
+    train_command(
+        out,
+        preset,
+        corpus,
+        steps,
+        resume,
+        library,
+        threads,
+        console,
+        overrides=overrides,
+        device=device,
+        compiled=compiled,
+        tensorboard=tensorboard,
+    )
+
+
+@app.command()
+def leaderboard(
+    folder: Annotated[Path, typer.Option("--runs", help="Where the leaderboard is.")] = Path("runs"),
+) -> None:
+    """Show the speedruns so far: the fastest first, of those that reach the loss."""
+    from autograder.speedrun_command import show_leaderboard
+
+    show_leaderboard(folder, console)
 
 
 @app.command()
 def sample(
-    prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "Once",
-    run: RunOption = Path("runs/minigpt"),
-    tokens: Annotated[int, typer.Option(min=0, help="How many tokens to write.")] = 300,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token each time.")] = 0.8,
-    seed: Annotated[int | None, typer.Option(help="For the same text again.")] = None,
+    prompts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT]...", help="Texts to go on from.")] = None,
+    prompts_file: Annotated[Path | None, typer.Option("--prompts", help="A file with a prompt on each line.")] = None,
+    run: MaybeRunOption = None,
+    tokens: TokensOption = 300,
+    temperature: TemperatureOption = 0.8,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    seed: SeedOption = None,
+    stop: StopOption = None,
+    library: LibraryOption = False,
 ) -> None:
-    """Write text with a trained MiniGPT."""
-    from autograder.training_command import sample_command
+    """Write text with a trained MiniGPT, or with the small one that ships."""
+    from autograder.writing import Options, write_command
 
-    console.print(sample_command(run, prompt, tokens, temperature, seed), markup=False, soft_wrap=True)
+    options = Options(tokens, temperature, top_k, top_p, seed, stop)
+    text = write_command(prompts or [], prompts_file, run, library, options, Console(stderr=True))
+    console.print(text, markup=False, soft_wrap=True)
+
+
+@app.command()
+def chat(
+    run: MaybeRunOption = None,
+    tokens: TokensOption = 300,
+    temperature: TemperatureOption = 0.8,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    seed: SeedOption = None,
+    stop: StopOption = None,
+    library: LibraryOption = False,
+) -> None:
+    """Type a beginning, and watch a MiniGPT go on."""
+    from autograder.writing import Options, chat_command
+
+    chat_command(run, library, Options(tokens, temperature, top_k, top_p, seed, stop), Console(stderr=True))
 
 
 @app.command()

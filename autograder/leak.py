@@ -12,6 +12,7 @@ are there to be read. So in `autograder/minigpt/library` only a whole region, or
 
 Does not see: a solution with other names, or with its lines joined or broken differently; a single `raise`, `if`, `for`
 or `with` line; text that is encoded or drawn into a picture. An archive, or a file that is no text, is itself a leak.
+The one exception is `WEIGHTS`, the small model that ships: nothing but arrays of floats may be in there.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ import hashlib
 import json
 import re
 import tomllib
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from autograder.leak_lines import is_comment, is_distinctive, joined, runs, squeeze
 from autograder.leak_notebooks import faults_of_notebook, secrets_of_notebook
@@ -43,6 +47,7 @@ DECODERS: dict[str, Callable[[str], Any]] = {".ipynb": json.loads, ".json": json
 
 TEST_NAME = re.compile(r"\bdef\s+(test_\w+)\s*\(")
 LIBRARY = Path("autograder/minigpt/library")
+WEIGHTS = Path("autograder/minigpt/pretrained/weights.npz")
 
 
 @dataclass(frozen=True)
@@ -235,6 +240,10 @@ def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Lea
     content = path.read_bytes()
     if origin := secrets.files.get(hashlib.sha256(content.strip()).digest()):
         yield Leak(relative, 0, f"a copy of {origin}")
+    if relative == WEIGHTS:
+        if not _is_floats_alone(path):
+            yield Leak(relative, 0, "the shipped model's weights hold something else than arrays of floats")
+        return
     if path.suffix.lower() in ARCHIVES:
         yield Leak(relative, 0, "an archive or a compiled file, which this check cannot look into")
         return
@@ -255,6 +264,20 @@ def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Lea
         yield from (Leak(relative, 0, fault) for fault in faults_of_notebook(text))
     for place, lines in _texts(path, text):
         yield from _check_lines(relative, place, lines, secrets)
+
+
+def _is_floats_alone(path: Path) -> bool:
+    """Whether a file is an archive as `np.savez_compressed` writes it, and holds float arrays and nothing else."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        with zipfile.ZipFile(path) as archive:
+            members, comment = archive.infolist(), archive.comment
+    except Exception:  # whatever a damaged file raises: it is none of numpy's
+        return False
+    plain = all(isinstance(array, np.ndarray) and array.dtype.kind == "f" for array in found.values())
+    arrays_alone = plain and sorted(f"{name}.npy" for name in found) == sorted(each.filename for each in members)
+    return arrays_alone and not comment and not any(each.comment for each in members)
 
 
 def _check_library(relative: Path, text: str, secrets: Secrets) -> Iterator[Leak]:

@@ -13,7 +13,7 @@ from autograder.minigpt.maps import attention_maps, draw_maps, habits
 from autograder.minigpt.run import config_of, read_run
 from autograder.minigpt.sample import load_run
 from autograder.minigpt.sizes import GPT2, GPT3, PARTS, sizes
-from autograder.training_command import parts_of
+from autograder.writing import parts_of
 
 
 def inspect_command(run: Path, console: Console) -> None:

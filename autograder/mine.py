@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from autograder.check import check
 from autograder.in_process import load_module
-from autograder.manifest import Course
+from autograder.manifest import Course, CourseError
 from autograder.minigpt.parts import SLOTS
 from autograder.result import slots_that_pass
 
@@ -33,3 +33,12 @@ def load_symbols(course: Course, slots: set[str]) -> dict[str, object]:
             module = load_module(assignment.stub)
             symbols |= {name: getattr(module, name) for slot in wanted if slot for name in SLOTS[slot]}
     return symbols
+
+
+def own_symbols() -> dict[str, object]:
+    """Those that fill slots, of the course that this folder is in. Outside of one there are none: the library's do."""
+    try:
+        course = Course.find()
+    except CourseError:
+        return {}
+    return load_symbols(course, own_slots(course))

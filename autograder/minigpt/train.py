@@ -6,11 +6,13 @@ Everything that does the work is a part. Nothing here prints, draws or writes a 
     result = train_model(text, validation, PRESETS["tiny"], library_parts())      # about 15 seconds
     result.losses[0], result.validation[-1]
 
-One process, one device, float32.
+One device. The weights are float32; with `amp` the model computes in bfloat16. `shares` is for several processes that
+each take their part of every batch; adding up their gradients is `processes.py`.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 TokenizerKind = Literal["char", "bpe"]
 Vocabulary = str | list[tuple[str, str]]
 OnStep = Callable[[int, float, float], object]
+OnUpdate = Callable[[int, float, float, float], object]  # step, loss, learning rate, seconds
 OnValidation = Callable[[int, float], object]
-
 
 BPE_CHARACTERS = 1_000_000  # more text makes hardly any difference to which pairs are frequent
 
@@ -42,7 +44,8 @@ class TrainConfig:
 
     - `steps`, `batch_size`, `accumulate`: updates, windows per batch, batches per update.
     - `max_lr`, `min_lr`, `warmup_steps`: the learning rate's schedule; it ends with the last step.
-    - `weight_decay`, `betas`, `eps`, `max_norm`: for the optimizer and for clipping.
+    - `weight_decay`, `betas`, `eps`: for the optimizer. `max_norm`: for clipping, 0 for none.
+    - `amp`: whether the model computes in bfloat16 while it trains (automatic mixed precision).
     - `eval_every`, `eval_windows`: the validation loss is taken before the first step, every so many steps and after
       the last, over that many windows spread evenly over the validation text.
     - `tokenizer`: `char`, or `bpe` for byte pairs, of which `vocab_size` says how many tokens they make at most.
@@ -66,18 +69,27 @@ class TrainConfig:
     vocab_size: int = 512
     val_fraction: float = 0.1
     seed: int = 0
+    amp: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON has no tuples
         for name in ("batch_size", "accumulate", "eval_every", "eval_windows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("max_lr", "min_lr", "max_norm"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} must be a number that is not negative, got {getattr(self, name)}")
         if not 0 <= self.warmup_steps <= self.steps:
             raise ValueError(f"warmup_steps must be from 0 to steps, got {self.warmup_steps} and steps={self.steps}")
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be from 0 to 2**31 - 1, got {self.seed}")
         if self.tokenizer not in ("char", "bpe"):
             raise ValueError(f"tokenizer must be char or bpe, got {self.tokenizer!r}")
+
+    @property
+    def amp_dtype(self) -> torch.dtype | None:
+        """As `parts.train` takes it."""
+        return torch.bfloat16 if self.amp else None
 
 
 @dataclass(frozen=True)
@@ -180,7 +192,8 @@ def train_model(
     `on_step(step, loss, lr)` is called after each update; an exception from it ends the training and comes through.
     """
     session = start_session(text_train, text_validation, preset, parts, device=device)
-    return run_steps(session, preset.training, parts, on_step=on_step)
+    on_update = None if on_step is None else lambda step, loss, lr, seconds: on_step(step, loss, lr)
+    return run_steps(session, preset.training, parts, on_update=on_update)
 
 
 def start_session(
@@ -244,12 +257,18 @@ def run_steps(
     parts: Parts,
     *,
     start: int = 0,
-    on_step: OnStep | None = None,
+    on_update: OnUpdate | None = None,
     on_validation: OnValidation | None = None,
+    shares: tuple[int, int] = (0, 1),
 ) -> TrainResult:
-    """The steps from `start` to the end. A batch depends on the seed and its number alone, so a run can go on."""
+    """The steps from `start` to the end. A batch depends on the seed and its number alone, so a run can go on.
+
+    `on_update(step, loss, lr, seconds)` is called after each update, and after the validation loss where one is taken;
+    the seconds are the step's own. `shares` says which part of every batch is trained on here, and how many there are.
+    """
     batches = validation_batches(session, training, parts)
     validation: list[tuple[int, float]] = []
+    step_began = 0.0
 
     def validate(steps_done: int) -> None:
         validation.append((steps_done, parts.estimate_loss(session.model, batches)))
@@ -257,18 +276,21 @@ def run_steps(
             on_validation(*validation[-1])
 
     def after_step(step: int, loss: float, lr: float) -> None:
+        nonlocal step_began
+        seconds = time.perf_counter() - step_began
         if (step + 1) % training.eval_every == 0 or step + 1 == training.steps:
             validate(step + 1)
-        if on_step is not None:
-            on_step(step, loss, lr)
+        if on_update is not None:
+            on_update(step, loss, lr, seconds)
+        step_began = time.perf_counter()
 
     if start == 0:
         validate(0)
-    began = time.perf_counter()
+    began = step_began = time.perf_counter()
     losses = parts.train(
         session.model,
         session.optimizer,
-        batch_source(session, training, parts, start),
+        batch_source(session, training, parts, start, shares),
         steps=training.steps - start,
         schedule=partial(
             parts.cosine_schedule,
@@ -278,7 +300,8 @@ def run_steps(
             total_steps=max(training.steps, 1),
         ),
         accumulate=training.accumulate,
-        max_norm=training.max_norm,
+        max_norm=training.max_norm or None,
+        amp_dtype=training.amp_dtype,
         start=start,
         on_step=after_step,
     )
@@ -287,8 +310,11 @@ def run_steps(
     return TrainResult(losses, validation, seconds, tokens / seconds, session.model, session.tokenizer, session.config)
 
 
-def batch_source(session: Session, training: TrainConfig, parts: Parts, start: int) -> Callable[[], Batch]:
-    """`next_batch` for `parts.train`, beginning with step `start`."""
+def batch_source(
+    session: Session, training: TrainConfig, parts: Parts, start: int, shares: tuple[int, int] = (0, 1)
+) -> Callable[[], Batch]:
+    """`next_batch` for `parts.train`, beginning with step `start`: this share of every batch, out of so many."""
+    share, n_shares = shares
     device = str(next(session.model.parameters()).device)
     number = start * training.accumulate
 
@@ -296,13 +322,14 @@ def batch_source(session: Session, training: TrainConfig, parts: Parts, start: i
         nonlocal number
         generator = torch.Generator().manual_seed((training.seed << 32) + number)
         number += 1
-        return parts.get_batch(
+        x, y = parts.get_batch(
             session.train_ids,
             training.batch_size,
             session.config.context_length,
             generator=generator,
             device=device,
         )
+        return x[share::n_shares], y[share::n_shares]
 
     return next_batch
 

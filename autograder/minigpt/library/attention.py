@@ -119,7 +119,8 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             k, v = cache.append(k, v)
         square = q.shape[-2] == k.shape[-2]
-        mask = None if square else causal_mask(q.shape[-2], k.shape[-2]).to(x.device)
+        alone = q.shape[-2] == 1  # the newest token sees all, so it needs no mask
+        mask = None if square or alone else causal_mask(q.shape[-2], k.shape[-2]).to(x.device)
         attend = functools.partial(F.scaled_dot_product_attention, attn_mask=mask, is_causal=square)
         rate = self.dropout.p if self.training else 0.0
         mixed = attend(q, k, v, dropout_p=rate)

@@ -121,7 +121,8 @@ def generate(
                 fresh = window if cache is None else window[:, -1:]
                 cache = model.new_cache() if cache is None else cache  # type: ignore[operator]
                 logits = model(fresh, cache=cache)[:, -1]
-            logits = repetition_penalty(logits, window, penalty)
+            if penalty != 1.0:
+                logits = repetition_penalty(logits, window, penalty)
             drawn = sample(logits, generator=generator, **sampling)  # (batch,)
             if stop_id is not None:
                 drawn = drawn.where(running, stop_id)
