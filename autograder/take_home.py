@@ -1,11 +1,12 @@
 """`minigpt assemble`: a MiniGPT in a folder of its own, made of a student's sources as they are and library parts.
 
-    take_home(course, None, Path("mine"))       # mine/minigpt: the package, mine/PROVENANCE.json: whose each part is
+    take_home(course, None, Path("mine"))     # mine/minigpt: the package, mine/PROVENANCE.json: whose each part is
 
-It runs without the grader: `python -m minigpt train` in that folder. A part is the student's where every test of its
-tasks passed: the visible ones of this repository, in this process; or, for somebody else's submission, all that there
-are, in a jail. In a module that imports `autograder.minigpt.config` or `.protocols`, this import is changed to the
-package's own; everything else stays as it was, to the byte.
+It runs without the grader: `python -m minigpt train` in that folder, or anywhere after `pip install mine`. A part is
+the student's where every test of its tasks passed: the visible ones of this repository, in this process; or, for
+somebody else's submission, all that there are, in a jail. In a module that imports `autograder.minigpt.config` or
+`.protocols`, this name is changed to the package's own, and PROVENANCE.json says where; all else stays, to the byte.
+What stands around the package is `take_home_project.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import datasets
@@ -29,9 +31,9 @@ from autograder.plugin import DEFAULT_SEED
 from autograder.result import score_tasks, slots_that_pass
 from autograder.submissions import read_submission
 from autograder.suite import Outcome, Suite, collect, run
+from autograder.take_home_project import write_project
 
 CHASSIS = Path(__file__).parent / "minigpt"
-MAIN = Path(__file__).parent / "templates" / "take_home_main.txt"
 CHASSIS_NAME = "autograder.minigpt"
 SCHEMA = "minigpt/provenance/v1"
 
@@ -46,6 +48,16 @@ class Own:
     tests: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """A name in a source that was changed, where it stands now: line from 1, column in bytes from 0."""
+
+    line: int
+    column: int
+    was: str
+    becomes: str
+
+
 def take_home(course: Course, submission: Path | None, target: Path) -> dict[str, str]:
     """Writes the folder, whole or not at all, and gives "own" or "library" for each slot."""
     if submission is None:
@@ -58,12 +70,14 @@ def take_home(course: Course, submission: Path | None, target: Path) -> dict[str
     parts = {slot: "own" if any(slot in each.slots for each in own) else "library" for slot in SLOTS}
     with staged_folder(target) as folder:
         package = folder / "minigpt"
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(CHASSIS, package, ignore=ignored)
         shutil.copytree(Path(datasets.__file__).parent, package / "datasets", ignore=ignored)
-        shutil.copyfile(MAIN, package / "__main__.py")
-        _write_own(package / "own", own)
-        (folder / "PROVENANCE.json").write_text(json.dumps(_provenance(parts, own), indent=1) + "\n", encoding="utf-8")
+        changes = _write_own(package / "own", own)
+        told = json.dumps(_provenance(parts, own, changes), indent=1) + "\n"
+        (folder / "PROVENANCE.json").write_text(told, encoding="utf-8")
+        files = {slot: f"minigpt/own/{each.assignment.manifest.module}" for each in own for slot in each.slots}
+        write_project(folder, parts, files, course.root)
     return parts
 
 
@@ -96,41 +110,72 @@ def _what_passes(suite: Suite, outcomes: dict[str, Outcome], files: dict[str, by
     return Own(suite.assignment, files, frozenset(slots), " and ".join(kinds))
 
 
-def _with_own_imports(source: bytes) -> bytes:
-    """`from autograder.minigpt.config import ...` becomes `from ..config import ...`, and so with `protocols`."""
+def with_own_imports(source: bytes, name: str) -> tuple[bytes, list[Change]]:
+    """`from autograder.minigpt.config import ...` becomes `from ..config import ...`, and so with `protocols`.
+
+    >>> with_own_imports(b"from autograder.minigpt.config import GPTConfig", "a.py")[0]
+    b'from ..config import GPTConfig'
+    """
     lines = source.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(CHASSIS_NAME):
-            module = node.module or ""
-            inside = ".." + module.removeprefix(CHASSIS_NAME).removeprefix(".")
-            lines[node.lineno - 1] = lines[node.lineno - 1].replace(module.encode(), inside.encode(), 1)
-        elif isinstance(node, ast.Import) and any(alias.name.startswith(CHASSIS_NAME) for alias in node.names):
+    changes: list[Change] = []
+    shifts: dict[int, int] = {}  # by how much what follows on a line has moved
+    for node in sorted(_imports_of_course(source), key=lambda node: (node.lineno, node.col_offset)):
+        line, begin = lines[node.lineno - 1], node.col_offset + shifts.get(node.lineno, 0)
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        found = re.compile(rb"from[ \t]+(%s)\b" % re.escape(module.encode())).search(line, begin)
+        if found is None or not f"{module}.".startswith(f"{CHASSIS_NAME}."):
             raise CourseError(
-                f"line {node.lineno} imports {CHASSIS_NAME} in a way that cannot be taken along: "
+                f"{name}, line {node.lineno}, imports the course's package in a way that cannot be taken along: "
                 f"write `from {CHASSIS_NAME}.config import GPTConfig` instead"
             )
-    return b"".join(lines)
+        inside = ".." + module.removeprefix(CHASSIS_NAME).removeprefix(".")
+        lines[node.lineno - 1] = line[: found.start(1)] + inside.encode() + line[found.end(1) :]
+        shifts[node.lineno] = shifts.get(node.lineno, 0) + len(inside) - len(module)
+        changes.append(Change(node.lineno, found.start(1), module, inside))
+    return b"".join(lines), changes
 
 
-def _write_own(folder: Path, own: list[Own]) -> None:
-    """The student's files, and a table of the symbols that are taken from them."""
+def _imports_of_course(source: bytes) -> list[ast.Import | ast.ImportFrom]:
+    found: list[ast.Import | ast.ImportFrom] = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names):
+                modules = [alias.name for alias in names]
+            case ast.ImportFrom(module=str(module), level=0):
+                modules = [module]
+            case _:
+                continue
+        if "autograder" in {module.partition(".")[0] for module in modules}:
+            found.append(node)
+    return found
+
+
+def _write_own(folder: Path, own: list[Own]) -> dict[str, list[Change]]:
+    """The student's files, and a table of the symbols that are taken from them. Returns what was changed, by file."""
     folder.mkdir()
     lines = ['"""The student\'s own parts, and which symbols are taken from them."""', ""]
     names = []
+    changes: dict[str, list[Change]] = {}
     for each in own:
         for name, content in each.files.items():
-            (folder / name).write_bytes(_with_own_imports(content) if name.endswith(".py") else content)
+            content, changes[name] = with_own_imports(content, name) if name.endswith(".py") else (content, [])
+            (folder / name).write_bytes(content)
         symbols = sorted(symbol for slot in each.slots for symbol in SLOTS[slot])
-        lines.append(f"from .{each.assignment.stem} import {', '.join(symbols)}")
+        lines += [f"from .{each.assignment.stem} import (", *(f"    {symbol}," for symbol in symbols), ")"]
         names += symbols
-    table = ", ".join(f'"{name}": {name}' for name in names)
-    lines += ["", f"SYMBOLS: dict[str, object] = {{{table}}}", ""]
+    lines += ["", "SYMBOLS: dict[str, object] = {", *(f'    "{name}": {name},' for name in names), "}", ""]
     (folder / "__init__.py").write_text("\n".join(lines), encoding="utf-8")
+    return changes
 
 
-def _provenance(parts: dict[str, str], own: list[Own]) -> dict[str, object]:
+def _provenance(parts: dict[str, str], own: list[Own], changes: dict[str, list[Change]]) -> dict[str, object]:
+    """`sha256` is that of the file as it was handed in."""
     sources = {
-        f"minigpt/own/{name}": {"sha256": hashlib.sha256(content).hexdigest(), "tests": each.tests}
+        f"minigpt/own/{name}": {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "tests": each.tests,
+            "changed": [asdict(change) for change in changes[name]],
+        }
         for each in own
         for name, content in each.files.items()
     }
