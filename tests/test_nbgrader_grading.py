@@ -531,11 +531,17 @@ def test_a_cell_that_only_running_it_could_grade_is_a_fault(numbers: Class) -> N
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """A server of its own, reached through a socket; its URL. PostgreSQL refuses to run as root."""
+    """A server of its own, reached through a socket; its URL. PostgreSQL refuses to run as root.
+
+    Where there is none the test is skipped, and fails where CI=true: nobody must take a run without it for one with it.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     pg_ctl = str(found[-1]) if found else shutil.which("pg_ctl")
     if pg_ctl is None:
-        pytest.fail("no PostgreSQL here, and the gradebook may be in one: apt-get install postgresql")
+        reason = "no PostgreSQL here, so no gradebook was tried in one: apt-get install postgresql"
+        if os.environ.get("CI", "") not in ("", "0", "false"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     account: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     folder = Path(tempfile.mkdtemp(prefix="minigpt-postgresql-"))
     if account:
