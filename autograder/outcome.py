@@ -10,9 +10,18 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 Status = Literal["passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory"]
 MAY_IMPORT = "torch, numpy, regex and jaxtyping"
 STATUSES: tuple[Status, ...] = ("passed", "failed", "not_attempted", "forbidden", "timeout", "crashed", "memory")
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """The known mistake whose values a failed test got: its name in `mistakes.py`, and what its author says."""
+
+    mistake: str
+    says: str
 
 
 def printable(text: str) -> str:

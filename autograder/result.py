@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from autograder.manifest import Manifest
-from autograder.outcome import Status
+from autograder.outcome import Diagnosis, Status
 from autograder.suite import Outcome, Suite
 
 SCHEMA = "minigpt/result/v1"
@@ -57,9 +57,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """`feedback.json`: what may be told besides the grade. `messages` may quote a student: of visible tests only."""
+    """`feedback.json`: what may be told besides the grade. `messages` may quote a student: of visible tests only.
+
+    diagnoses: test -> the known mistake that it met, in its author's words; of hidden tests too.
+    """
 
     messages: dict[str, str] = {}
+    diagnoses: dict[str, Diagnosis] = {}
     notices: tuple[str, ...] = ()
 
 

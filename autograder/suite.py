@@ -28,7 +28,7 @@ import pytest
 
 from autograder import __version__, plugin
 from autograder.manifest import Assignment, CourseError, Task
-from autograder.outcome import Fault, GraderFault, Status, printable
+from autograder.outcome import Diagnosis, Fault, GraderFault, Status, printable
 from autograder.plugin import CASE, Backend, Case
 from autograder.testing import Draws, derived_seed
 from autograder.trap import ForbiddenCall
@@ -85,6 +85,7 @@ class Outcome:
     hint: str | None = None
     message: str | None = None
     seconds: float = 0.0
+    diagnosis: Diagnosis | None = None
 
 
 def collect(assignment: Assignment, *, hidden: bool) -> Suite:
