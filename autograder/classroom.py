@@ -228,8 +228,9 @@ def classroom50_json(results: Sequence[Result], told: Mapping[str, str], graded_
 def as_log(record: Record, assignment: Assignment, tasks: frozenset[str] | None = None) -> str:
     """The table of `minigpt check`, with what to do next, as text that the log of a workflow may hold."""
     result = record.result
+    told = record.feedback
     outcomes = {
-        test.id: Outcome(test.status, test.hint, record.feedback.messages.get(test.id))
+        test.id: Outcome(test.status, test.hint, told.messages.get(test.id), diagnosis=told.diagnoses.get(test.id))
         for task in result.tasks
         for test in task.tests
     }

@@ -36,7 +36,7 @@ from autograder.jail.isolation import NoIsolation, Tier, choose
 from autograder.manifest import Assignment, Course, CourseError
 from autograder.outcome import GraderFault
 from autograder.release import copy_shipped, refuse_leaks, refuse_target, refuse_unready, write_templates
-from autograder.report import STATUS_WORDS, shortened, told
+from autograder.report import STATUS_WORDS, diagnosis_of, shortened, told
 from autograder.reset import PRISTINE
 from autograder.result import Record, TaskResult, TestResult, to_json
 from autograder.submission_zip import Refused
@@ -196,10 +196,11 @@ def _name(task: TaskResult, test: TestResult) -> str:
 
 
 def _output(record: Record, test: TestResult) -> str:
-    """What a student reads of a test that did not pass. Of a hidden one that is the authored hint alone."""
+    """What a student reads of a test that did not pass. Of a hidden one only what was authored: diagnosis and hint."""
     if test.status == "passed":
         return ""
-    lines = [f"Hint: {test.hint}"] if test.hint else []
+    diagnosis = diagnosis_of(record, test)
+    lines = [*([diagnosis] if diagnosis else []), *([f"Hint: {test.hint}"] if test.hint else [])]
     if test.visibility == "visible":
         word, meaning = STATUS_WORDS[test.status]
         lines = [meaning or f"{word.capitalize()}.", *([message] if (message := told(record, test)) else []), *lines]

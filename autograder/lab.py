@@ -87,6 +87,7 @@ def _advice(checked: Checked, task: TaskResult) -> list[str]:
     if all(test.status == "not_attempted" for test in task.tests):
         return [f"  not written yet: {' and '.join(manifest.task(task.id).symbols)} in {manifest.module}"]
     failing = next(test for test in task.tests if test.status != "passed")
-    message = checked.outcomes[failing.id].message or ""
+    outcome = checked.outcomes[failing.id]
+    said = [*(outcome.message or "").splitlines(), *([outcome.diagnosis.says] if outcome.diagnosis else [])]
     hint = [f"hint: {failing.hint}"] if failing.hint else []
-    return [f"  {line}" for line in [failing.title, *message.splitlines(), *hint, f"more: minigpt hint {task.id}"]]
+    return [f"  {line}" for line in [failing.title, *said, *hint, f"more: minigpt hint {task.id}"]]

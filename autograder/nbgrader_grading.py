@@ -45,7 +45,7 @@ from autograder.grader import Settings, Work, close_here, grade_here
 from autograder.jail.isolation import TIERS, Tier, choose
 from autograder.manifest import Assignment, Course
 from autograder.outcome import GraderFault
-from autograder.report import STATUS_WORDS, shortened, told
+from autograder.report import STATUS_WORDS, diagnosis_of, shortened, told
 from autograder.result import Record, TaskResult, TestResult
 from autograder.submissions import read_submission
 
@@ -356,11 +356,12 @@ def summary(record: Record, task: TaskResult, notices: tuple[str, ...]) -> str:
 
 
 def _failing(record: Record, test: TestResult) -> list[str]:
-    """A hidden test shows its title and its hint alone."""
+    """A hidden test shows its title, its hint and the mistake that it met, all of them authored."""
     word, meaning = STATUS_WORDS[test.status]
     worth = f"{test.max_score} point{'s' if test.max_score != 1 else ''}"
     hidden = ", hidden" if test.visibility == "hidden" else ""
-    told_of_it = [meaning, told(record, test), f"hint: {test.hint}" if test.hint else None]
+    hint = f"hint: {test.hint}" if test.hint else None
+    told_of_it = [meaning, told(record, test), diagnosis_of(record, test), hint]
     return [
         *wrapped(f"{word} ({worth}{hidden}): {test.title or test.id}", 2),
         *(line for text in told_of_it if text for line in wrapped(text, 6)),

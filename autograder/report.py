@@ -208,6 +208,12 @@ def told(record: Record, test: TestResult) -> str | None:
     return shortened(message) if message else None
 
 
+def diagnosis_of(record: Record, test: TestResult) -> str | None:
+    """The known mistake that a failed test met, in its author's words: nothing of a student's or of a test's is in it."""
+    found = record.feedback.diagnoses.get(test.id)
+    return found.says if found is not None and test.status != "passed" else None
+
+
 def first_line(text: str) -> str:
     """As much of a grader's error as a student may see: what follows may quote a hidden test."""
     lines = text.strip().splitlines()
