@@ -38,7 +38,9 @@ def softmax(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
     """
     ### BEGIN SOLUTION
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    exponentials = torch.exp(wide - wide.amax(dim=dim, keepdim=True))
+    largest = wide.detach().amax(dim=dim, keepdim=True)  # it cancels out, so no gradient has to go through it
+    # exp(x) is 2 to the power of x · log₂ e. torch is quick at that, and slow at exp where the result is nearly 0.
+    exponentials = torch.exp2((wide - largest) * math.log2(math.e))
     return (exponentials / exponentials.sum(dim=dim, keepdim=True)).to(x.dtype)
     ### END SOLUTION
 
@@ -104,12 +106,14 @@ def scaled_dot_product_attention(
     5. Average the values under the weights.
     """
     ### BEGIN SOLUTION
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (..., queries, keys)
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)  # (..., queries, keys)
     if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = softmax(scores, dim=-1)  # (..., queries, keys)
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        bias = (~mask).to(wide) * torch.finfo(wide).min  # 0 or the most negative number: added, it drowns the score
+        scores = scores + bias
+    weights = softmax(scores, dim=-1).to(q.dtype)  # (..., queries, keys)
     if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
+        weights = weights * mask.to(q.dtype)
     return weights @ v, weights
     ### END SOLUTION
 
@@ -282,8 +286,9 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             k, v = cache.append(k, v)  # (batch, heads, keys, head_dim)
         mask = causal_mask(q.shape[-2], k.shape[-2]).to(x.device)  # (time, keys)
-        _, weights = scaled_dot_product_attention(q, k, v, mask)  # (batch, heads, time, keys)
-        attended = merge_heads(self.dropout(weights) @ v)  # (batch, time, d_model)
-        output = self.dropout(self.out_proj(attended))
+        attended, weights = scaled_dot_product_attention(q, k, v, mask)  # weights: (batch, heads, time, keys)
+        if self.dropout.p > 0:
+            attended = self.dropout(weights) @ v  # (batch, heads, time, head_dim)
+        output = self.dropout(self.out_proj(merge_heads(attended)))  # (batch, time, d_model)
         return (output, weights) if return_weights else output
         ### END SOLUTION

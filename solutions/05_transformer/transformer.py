@@ -70,9 +70,10 @@ class LayerNorm(nn.Module):
         """
         ### BEGIN SOLUTION
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        centered = wide - wide.mean(dim=-1, keepdim=True)
-        variance = centered.square().mean(dim=-1, keepdim=True)  # (..., 1)
-        scaled = centered / torch.sqrt(variance + self.eps) * self.weight
+        d_model = x.shape[-1]
+        centered = wide - wide.sum(dim=-1, keepdim=True) / d_model
+        variance = (centered * centered).sum(dim=-1, keepdim=True) / d_model  # (..., 1)
+        scaled = centered * torch.rsqrt(variance + self.eps) * self.weight
         return (scaled if self.bias is None else scaled + self.bias).to(x.dtype)
         ### END SOLUTION
 
@@ -115,8 +116,8 @@ class RMSNorm(nn.Module):
         """
         ### BEGIN SOLUTION
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        mean_square = wide.square().mean(dim=-1, keepdim=True)  # (..., 1)
-        return (wide / torch.sqrt(mean_square + self.eps) * self.weight).to(x.dtype)
+        mean_square = (wide * wide).sum(dim=-1, keepdim=True) / x.shape[-1]  # (..., 1)
+        return (wide * torch.rsqrt(mean_square + self.eps) * self.weight).to(x.dtype)
         ### END SOLUTION
 
 
@@ -144,10 +145,10 @@ def gelu(x: Float[Tensor, "..."], approximate: Literal["none", "tanh"] = "none")
         raise ValueError(f'approximate must be "none" or "tanh", got {approximate!r}')
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     if approximate == "none":
-        signed_share = torch.erf(wide / math.sqrt(2))
+        share = torch.erf(wide / math.sqrt(2)).add_(1).div_(2)  # in place: no tensor of the model is larger
     else:
-        signed_share = torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))
-    return (wide * (1 + signed_share) / 2).to(x.dtype)
+        share = (1 + torch.tanh(math.sqrt(2 / math.pi) * (wide + 0.044715 * wide**3))) / 2
+    return (wide * share).to(x.dtype)
     ### END SOLUTION
 
 

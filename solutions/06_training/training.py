@@ -158,17 +158,17 @@ class AdamW(torch.optim.Optimizer):
         ### BEGIN SOLUTION
         gradient, state = parameter.grad, self.state[parameter]
         if not state:
-            state["step"] = torch.tensor(0.0)
+            state["step"] = 0
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] = state["step"] + 1
-        t, (beta1, beta2) = state["step"].item(), group["betas"]
+        t, (beta1, beta2) = int(state["step"]), group["betas"]
+        mean, mean_square = state["exp_avg"], state["exp_avg_sq"]
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        state["exp_avg"].mul_(beta1).add_(gradient, alpha=1 - beta1)
-        state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        mean = state["exp_avg"] / (1 - beta1**t)
-        mean_square = state["exp_avg_sq"] / (1 - beta2**t)
-        parameter.sub_(group["lr"] * mean / (mean_square.sqrt() + group["eps"]))
+        mean.lerp_(gradient, 1 - beta1)
+        mean_square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        root = (mean_square / (1 - beta2**t)).sqrt_().add_(group["eps"])
+        parameter.addcdiv_(mean, root, value=-group["lr"] / (1 - beta1**t))
         ### END SOLUTION
 
 
