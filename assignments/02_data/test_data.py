@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.testing import has_shape, points, require, task
+from autograder.minigpt.library import library_parts
+from autograder.testing import has_shape, hint, points, require, task
 
 THE_CAT_SAT_ON_THE_MAT = [4, 0, 3, 2, 4, 1]
 
@@ -52,7 +53,7 @@ def dtype_of(values):
 
 
 @task("normalize")
-@points(2)
+@points(1)
 def test_every_line_ends_with_a_newline(student):
     r"""\r\n, \r, \v, \f and NEL each become one \n, and a \n stays one."""
     for end in ("\n", "\r\n", "\r", "\v", "\f", "\x85"):
@@ -62,7 +63,7 @@ def test_every_line_ends_with_a_newline(student):
 
 
 @task("normalize")
-@points(2)
+@points(1)
 def test_controls_go_and_accents_are_composed(student):
     """Control characters are dropped, all but tab and newline, and an e with an accent to put on it becomes é."""
     text = student.normalize_text("\x1bthe\tca\x00t\x7f \x9fsat\u200d\n")
@@ -80,6 +81,21 @@ def test_marks_at_the_beginning_go(student):
     text = student.normalize_text("\ufeff\ufeffthe \ufeffcat\ufeff")
     hint = "Drop \\ufeff from the left end only, and all that stand there."
     require(text == "the \ufeffcat\ufeff", f"got {ascii(text)}", hint)
+
+
+@task("normalize")
+@points(2)
+@hint("Go through the four steps in their order. After them, going through them again finds nothing to do.")
+def test_drawn_text(student, rng):
+    """Text of line ends, controls, accents and marks in any order is normalized right, and then stays as it is."""
+    alphabet = "ab \t\n\r\r\v\f\x85\x00\x1b\x9f\ufeff\ufeffee\u0301\u0323\u1100\u1161\u2028"
+    for length in (3, 8, 40):
+        for _ in range(20):
+            text = rng.choice(["", "\ufeff", "\x00\ufeff", "\r\n"]) + rng.text(length, alphabet)
+            once, due = student.normalize_text(text), library_parts().normalize_text(text)
+            require(once == due, f"{ascii(text)} became {ascii(once)}, expected {ascii(due)}")
+            again = student.normalize_text(once)
+            require(again == once, f"{ascii(once)} became {ascii(again)}: a second time changes something")
 
 
 # --- split -----------------------------------------------------------------------------------------------------------

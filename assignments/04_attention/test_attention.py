@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from autograder.minigpt.library import library_parts
-from autograder.testing import close, has_shape, points, require, task
+from autograder.testing import close, has_shape, hint, points, require, task
 
 
 def is_mask(actual, rows, hint=None):
@@ -226,7 +226,7 @@ def test_the_future_changes_nothing(student, rng):
 
 
 @task("attention")
-@points(2)
+@points(1)
 def test_weights_are_returned_on_request(student, rng):
     """`return_weights=True` gives the output and each head's weights; without it the output comes alone."""
     weights, x = draw_weights(rng, 8), rng.normal(2, 5, 8)
@@ -253,7 +253,7 @@ def test_one_token_at_a_time(student, rng):
 
 
 @task("attention")
-@points(2)
+@points(1)
 def test_rope_turns_queries_and_keys(student, rng):
     """A `rope` that is handed in turns queries and keys by their positions, which go on after the cache."""
     weights, x = draw_weights(rng, 8), rng.normal(2, 5, 8)
@@ -278,6 +278,31 @@ def test_no_dropout_in_evaluation(student, rng):
     close(layer(x), expected, hint=hint)
     layer.train()
     require(not torch.allclose(layer(x), expected), "with dropout=0.5, training changes the output")
+
+
+@task("attention")
+@points(2)
+@hint("Two places: on the attention weights, and on the output behind out_proj, with the same probability.")
+def test_dropout_in_training(student, rng):
+    """In training, dropout acts on the attention weights and on the output, and scales up what it leaves."""
+    identity = torch.eye(4)
+    weights = {
+        "qkv_proj.weight": torch.cat((rng.normal(8, 4), identity)),  # values are the input
+        "out_proj.weight": identity,
+    }
+    layer = make_layer(student, weights, 4, 1, bias=False, dropout=0.25)
+    x = rng.uniform(1, 2, 2000, 1, 4)  # one token, so its only weight is 1: kept and scaled by 4/3, or dropped
+    close(layer(x), x, hint="In evaluation mode, dropout does nothing.")
+    layer.train()
+    output = layer(x)
+    has_shape(output, 2000, 1, 4)
+    kept = output != 0
+    close(output.masked_select(kept), (x / 0.75**2).masked_select(kept))
+    empty_rows = (~kept).all(-1).double().mean().item()  # 0.25 of the rows, and a few by chance: 0.253
+    require(0.18 < empty_rows < 0.33, "dropout on the attention weights is missing, or has a wrong probability")
+    alive = kept.any(-1).squeeze(-1)
+    zeros = (~kept)[alive].double().mean().item()  # about 0.247
+    require(0.18 < zeros < 0.32, "dropout on the output is missing, or has a wrong probability")
 
 
 @task("attention")

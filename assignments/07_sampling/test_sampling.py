@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autograder.minigpt.config import GPTConfig
 from autograder.minigpt.library import library_parts
-from autograder.testing import close, has_shape, limit, points, require, task
+from autograder.testing import close, has_shape, hint, limit, points, require, task
 
 AFTER_THE_CAT = torch.tensor([0.40, 0.30, 0.15, 0.10, 0.05])  # the handout's table: sat, ran, ate, hid, sang
 
@@ -302,7 +302,7 @@ def test_temperature_zero_is_greedy(student, rng):
 
 
 @task("sample")
-@points(2)
+@points(1)
 @limit(20)  # for those who draw row by row
 def test_tokens_are_drawn_by_their_chances(student, rng):
     """Each token is drawn as often as its probability says, with a temperature and without, in rows of their own."""
@@ -316,6 +316,25 @@ def test_tokens_are_drawn_by_their_chances(student, rng):
     agree_with_chances(student.sample_token(rows, temperature=0.5), sharp, hint="Divide by the temperature first.")
     top = torch.where(order < 2, chances.double(), 0.0) / 0.7
     agree_with_chances(student.sample_token(rows, top_k=2), top, hint="Draw from what the filters leave.")
+
+
+@task("sample")
+@points(1)
+@hint("Reshape to (rows, vocab) before torch.multinomial, and back to logits.shape[:-1]. Softmax in float32.")
+def test_sample_of_any_shape(student, rng):
+    """Any leading axes or none, half and double precision, −inf and huge logits give ids that may be drawn."""
+    for shape in ((), (1,), (3,), (2, 1, 3)):
+        logits, best = torch.zeros(*shape, 9), rng.ids(9, *shape)
+        logits.scatter_(-1, best[..., None], 60.0)
+        for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+            is_ids(student.sample_token(logits.to(dtype)), best)
+            is_ids(student.sample_token(logits.to(dtype), temperature=0), best)
+    place = rng.integer(0, 3)
+    for value, others in ((1e4, -1e4), (-1e4, -2e4), (3.0, -math.inf), (1e30, -1e30)):
+        row = torch.full((4,), others)
+        row[place] = value
+        for options in ({}, {"top_k": 3}, {"top_p": 0.9}, {"min_p": 0.1}, {"temperature": 2.0}):
+            is_ids(student.sample_token(row, **options), place)
 
 
 @task("sample")
