@@ -17,11 +17,16 @@ from pathlib import Path
 import msgspec
 import torch
 
+from autograder.annotations import signatures_of
+from autograder.diagnosis import LiveVariants, Witness, diagnose, look
 from autograder.jail.client import Jail
 from autograder.jail.isolation import Limits, Tier
 from autograder.manifest import Course
-from autograder.outcome import GraderFault
+from autograder.outcome import Diagnosis, GraderFault
+from autograder.plugin import DEFAULT_SEED, Case
 from autograder.result import Feedback, MiniGPTRecord, Record, Result, score_tasks
+from autograder.shapes import Explainer
+from autograder.shipped_diagnoses import file_of, read_shipped
 from autograder.showcase import Judge, OwnParts, train_and_judge
 from autograder.submissions import Submission
 from autograder.suite import Outcome, Suite, collect, run
@@ -63,6 +68,7 @@ class Timings:
 
     tests: dict[str, float] = field(default_factory=dict)
     grading: float = 0.0
+    diagnosing: float = 0.0
     training: float = 0.0
 
 
@@ -89,6 +95,8 @@ class Grader:
         self._judge = Judge.draw(settings.seed) if settings.train_steps != 0 else None
         self._jail = self._start_jail()
         self._library_model: MiniGPTRecord | None = None
+        self._variants: dict[str, LiveVariants] = {}
+        self._signatures = {name: signatures_of(suite.assignment) for name, suite in self._suites.items()}
 
     def _start_jail(self) -> Jail:
         optimizers = any(suite.assignment.manifest.optimizers for suite in self._suites.values())
@@ -128,8 +136,14 @@ class Grader:
     def _graded(self, submission: Submission, suite: Suite, files: dict[str, bytes]) -> Graded:
         started = time.perf_counter()
         backend = self._jail.submission(suite.assignment.manifest, files)
+        witness, explainer = Witness(), Explainer(self._signatures[suite.assignment.name])
+
+        def watch(case: Case, outcome: Outcome) -> None:
+            witness.note(case, outcome, backend.recorder)
+            explainer.note(case, outcome, backend.recorder.calls)
+
         try:
-            outcomes = run(suite, backend, self._settings.seed)
+            outcomes = run(suite, backend, self._settings.seed, watch=watch)
         finally:
             backend.discard()
         taken = time.perf_counter() - started
@@ -147,7 +161,37 @@ class Grader:
             tasks=tasks,
         )
         seconds = {name: outcome.seconds for name, outcome in outcomes.items()}
-        return Graded(Record(result=result, feedback=_feedback(submission, suite, outcomes)), Timings(seconds, taken))
+        feedback = self._diagnosed(_feedback(submission, suite, outcomes, explainer), suite, files, witness)
+        diagnosing = time.perf_counter() - started - taken
+        return Graded(Record(result=result, feedback=feedback), Timings(seconds, taken, diagnosing))
+
+    def _diagnosed(self, feedback: Feedback, suite: Suite, files: dict[str, bytes], witness: Witness) -> Feedback:
+        """The feedback with the mistakes that are known. The grade stands by now, and no fault in here changes it."""
+        if not witness.failed:
+            return feedback
+        try:
+            return msgspec.structs.replace(feedback, diagnoses=self._diagnoses(suite, files, witness))
+        except Exception as error:
+            self._restart()
+            notice = f"no mistake was looked for: {type(error).__name__}"
+            return msgspec.structs.replace(feedback, notices=(*feedback.notices, notice))
+
+    def _diagnoses(self, suite: Suite, files: dict[str, bytes], witness: Witness) -> dict[str, Diagnosis]:
+        """By the variants of `mistakes.py`; where there are none, as in a student's repository, by the shipped data."""
+        name = suite.assignment.name
+        if name not in self._variants:
+            self._variants[name] = LiveVariants(suite, self._jail, self._settings.seed)
+        live = self._variants[name]
+        live.jail = self._jail  # another, where the first broke
+        if live.variants:
+            return diagnose(witness, live)
+        shipped = read_shipped(file_of(suite.assignment))
+        if shipped is None:
+            return {}
+        failed = frozenset(witness.failed) & frozenset(shipped.tests)
+        again = look(suite, self._jail, files, DEFAULT_SEED, failed)
+        again.passed |= witness.passed
+        return diagnose(again, shipped)
 
     def _minigpt(self, own: OwnParts, judge: Judge) -> MiniGPTRecord:
         """The student's trained model. One made of library parts alone is everybody's, and trained once."""
@@ -188,11 +232,11 @@ class Grader:
         self._jail.close()
 
 
-def _feedback(submission: Submission, suite: Suite, outcomes: dict[str, Outcome]) -> Feedback:
+def _feedback(submission: Submission, suite: Suite, outcomes: dict[str, Outcome], explainer: Explainer) -> Feedback:
     """Messages of visible tests alone: those of hidden ones could carry an input or an expected value."""
     visible = [case.id for case in suite.cases if case.visibility == "visible"]
     messages = {name: message for name in visible if (message := outcomes[name].message) is not None}
-    return Feedback(messages=messages, notices=submission.notices)
+    return Feedback(messages=explainer.before(messages), notices=submission.notices)
 
 
 def without_grade(record: Record, error: BaseException) -> Graded:

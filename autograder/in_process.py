@@ -56,8 +56,14 @@ class InProcess:
             raise  # the student's own Ctrl-C
         except BaseException as error:  # SystemExit as well: a module that exits is no reason to exit here
             self._fault = ImportFailed.from_exception(error, path)
+            self._fault.__cause__ = error
         finally:
             self._trap.release()
+
+    @property
+    def module(self) -> ModuleType | None:
+        """The student's module; None where it could not be imported."""
+        return self._student._module if self._student is not None else None
 
     def begin(self, case: Case, torch_seed: int) -> Student:
         for violation in self._violations:

@@ -12,7 +12,8 @@ are there to be read. So in `autograder/minigpt/library` only a whole region, or
 
 Does not see: a solution with other names, or with its lines joined or broken differently; a single `raise`, `if`, `for`
 or `with` line; text that is encoded or drawn into a picture. An archive, or a file that is no text, is itself a leak.
-The one exception is `WEIGHTS`, the small model that ships: nothing but arrays of floats may be in there.
+There are two exceptions. `WEIGHTS`, the small model that ships: nothing but arrays of floats may be in there. And each
+assignment's `diagnosis.npz`: nothing but its own arrays, and its texts are looked through, too.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from autograder.leak_lines import is_comment, is_distinctive, joined, runs, sque
 from autograder.leak_notebooks import faults_of_notebook, secrets_of_notebook
 from autograder.manifest import Assignment, Course, CourseError
 from autograder.regions import find_regions
+from autograder.shipped_diagnoses import NAME, texts_of
 
 HISTORY = frozenset({".git", ".hg", ".svn"})
 SECRET_NAME = re.compile(r"(?<![a-z])solutions?(?![a-z])", re.IGNORECASE)
@@ -244,6 +246,9 @@ def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Lea
         if not _is_floats_alone(path):
             yield Leak(relative, 0, "the shipped model's weights hold something else than arrays of floats")
         return
+    if relative.name == NAME and relative.parent.name in secrets.assignments:
+        yield from _check_diagnosis(path, relative, secrets)
+        return
     if path.suffix.lower() in ARCHIVES:
         yield Leak(relative, 0, "an archive or a compiled file, which this check cannot look into")
         return
@@ -264,6 +269,18 @@ def _check_content(path: Path, relative: Path, secrets: Secrets) -> Iterator[Lea
         yield from (Leak(relative, 0, fault) for fault in faults_of_notebook(text))
     for place, lines in _texts(path, text):
         yield from _check_lines(relative, place, lines, secrets)
+
+
+def _check_diagnosis(path: Path, relative: Path, secrets: Secrets) -> Iterator[Leak]:
+    """What wrong variants gave to the visible tests; none of the hidden ones may be spoken of."""
+    texts = texts_of(path)
+    if texts is None:
+        yield Leak(relative, 0, "the file of diagnoses holds something else than its arrays")
+        return
+    for name, owner in secrets.tests.items():
+        if owner.name == relative.parent.name and any(name in text for text in texts):
+            yield Leak(relative, 0, f"the hidden test {name} of {owner.name}")
+    yield from _check_lines(relative, 0, texts, secrets)
 
 
 def _is_floats_alone(path: Path) -> bool:

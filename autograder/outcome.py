@@ -6,6 +6,7 @@ words for the rest. They derive from `Exception` alone, so no `pytest.raises(Val
 
 from __future__ import annotations
 
+import traceback
 import unicodedata
 from pathlib import Path
 from typing import Literal
@@ -49,10 +50,15 @@ class ImportFailed(Fault):
     @staticmethod
     def from_exception(error: BaseException, path: Path) -> ImportFailed:
         if isinstance(error, FileNotFoundError) and error.filename == str(path):
-            return ImportFailed(f"there is no {path.name}: write it, or copy the stub back")
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        text = error.msg if isinstance(error, SyntaxError) else str(error)
-        return ImportFailed(f"{path.name} cannot be imported: {type(error).__name__}: {text}{line}")
+            return ImportFailed(f"there is no {path.name}: write it, or get the stub back with `minigpt reset`")
+        if isinstance(error, SyntaxError):
+            line, text = error.lineno, error.msg
+        else:
+            frames = traceback.walk_tb(error.__traceback__)
+            lines = [at for frame, at in frames if frame.f_code.co_filename == str(path)]
+            line, text = lines[-1] if lines else None, str(error)
+        place = f", line {line}" if line else ""
+        return ImportFailed(f"{path.name} cannot be imported: {type(error).__name__}: {text}{place}")
 
 
 class Forbidden(Fault):
@@ -81,6 +87,10 @@ class Crashed(Fault):
 
 class OutOfMemory(Fault):
     status: Status = "memory"
+
+
+class NotPlain(Fault):
+    """What came back, or is asked with, cannot cross the boundary, such as a tensor of complex numbers."""
 
 
 class GraderFault(Exception):

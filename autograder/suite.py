@@ -110,7 +110,7 @@ class Collector:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.problems.append(str(report.longrepr))
+            self.problems.append(_in_short(report.nodeid, str(report.longrepr)))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -121,6 +121,12 @@ class Collector:
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self.problems.append(str(excrepr))
+
+
+def _in_short(file: str, told: str) -> str:
+    """Of pytest's account the lines that say what is wrong with the file, without the way through pytest itself."""
+    lines = [line.removeprefix("E").strip() for line in told.splitlines() if line.startswith("E ")]
+    return "\n".join([f"{file}:", *lines]) if lines else told
 
 
 def _as_test(assignment: Assignment, item: pytest.Item) -> Test:
@@ -140,29 +146,39 @@ def _as_test(assignment: Assignment, item: pytest.Item) -> Test:
 
 
 def run(
-    suite: Suite, backend: Backend, seed: int, *, tasks: frozenset[str] | None = None, stop_early: bool = False
+    suite: Suite,
+    backend: Backend,
+    seed: int,
+    *,
+    tasks: frozenset[str] | None = None,
+    tests: frozenset[str] | None = None,
+    stop_early: bool = False,
+    watch: Callable[[Case, Outcome], None] | None = None,
 ) -> dict[str, Outcome]:
-    """Runs every test, or those of some tasks. Every one of them has an outcome.
+    """Runs every test, or those of some tasks, or some by name. Every one of them has an outcome.
 
     stop_early: run none after the first that fails; good for no grade, only to learn whether there is one.
+    watch: is told of each outcome, while the backend still knows the test.
     """
     if suite.assignment.manifest.optimizers:
         importlib.import_module("torch._dynamo")  # seconds, which the first test of an optimizer would pay here
     outcomes: dict[str, Outcome] = {}
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):  # noqa: PTH123
         for test in suite.tests:
-            if tasks is not None and test.case.task not in tasks:
+            if (tasks is not None and test.case.task not in tasks) or (tests is not None and test.case.id not in tests):
                 continue
             if stop_early and any(outcome.status != "passed" for outcome in outcomes.values()):
                 outcomes[test.case.id] = Outcome("failed", test.case.hint, "this test did not run")
                 continue
             started = time.perf_counter()
-            found = _run_one(test, backend, seed)
+            found = run_one(test, backend, seed)
             outcomes[test.case.id] = replace(found, seconds=time.perf_counter() - started)
+            if watch is not None:
+                watch(test.case, found)
     return outcomes
 
 
-def _run_one(test: Test, backend: Backend, seed: int) -> Outcome:
+def run_one(test: Test, backend: Backend, seed: int) -> Outcome:
     """One test, as pytest would run it. A fault of the student's side counts even where the test swallowed it."""
     case = test.case
     if test.excused is not None:
@@ -242,7 +258,8 @@ def _pytest(arguments: list[str], collector: Collector) -> None:
         raise KeyboardInterrupt
     if collector.problems or code != pytest.ExitCode.OK:
         raise GraderFault(
-            "the tests could not be collected: " + ("\n".join(collector.problems) or f"pytest ended with {code!r}")
+            "the tests could not be collected; if you changed them, take them as they were handed out: "
+            + ("\n".join(collector.problems) or f"pytest ended with {code!r}")
         )
 
 

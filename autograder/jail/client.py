@@ -28,10 +28,20 @@ from typing import Any
 from autograder.forbidden import Rules, Violation
 from autograder.jail import wire
 from autograder.jail.isolation import Limits, Tier, bwrap_command, clean_environment, readable_paths, seccomp_program
-from autograder.jail.proxy import MODULE, Proxy, lowered
-from autograder.jail.wire import Handle
+from autograder.jail.proxy import MODULE, Proxy, lowered, raised
+from autograder.jail.recorder import Recorder
 from autograder.manifest import Manifest
-from autograder.outcome import Crashed, Fault, Forbidden, GraderFault, ImportFailed, OutOfMemory, TimedOut, printable
+from autograder.outcome import (
+    Crashed,
+    Fault,
+    Forbidden,
+    GraderFault,
+    ImportFailed,
+    NotPlain,
+    OutOfMemory,
+    TimedOut,
+    printable,
+)
 from autograder.plugin import Case
 from autograder.symbols import check_symbol
 
@@ -44,10 +54,6 @@ IMPORT_SECONDS = 10.0
 
 class StudentStopped(Fault):
     """The code asked the interpreter to stop, or raised something that is no `Exception`."""
-
-
-class NotPlain(Fault):
-    """What came back, or is asked with, cannot cross the boundary, such as a tensor of complex numbers."""
 
 
 class Jail:
@@ -161,6 +167,7 @@ class Submission:
     own_file: str | None = None
 
     def __init__(self, jail: Jail, manifest: Manifest, files: dict[str, bytes]) -> None:
+        self.recorder = Recorder()
         self._jail = jail
         self._manifest = manifest
         self._files = files
@@ -178,6 +185,7 @@ class Submission:
 
     def begin(self, case: Case, torch_seed: int) -> Proxy:
         self._fault = None
+        self.recorder.begin()
         self.load()
         for violation in self._violations or ():
             if violation.concerns(case.task):
@@ -246,6 +254,16 @@ class Submission:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """One question and its answer. The student's exceptions are raised here as built-in ones."""
+        received = self._received
+        try:
+            answer = self._ask(operation, *arguments)
+        except Exception as error:
+            self.recorder.note(operation, arguments, error, self._received - received)
+            raise
+        self.recorder.note(operation, arguments, answer, self._received - received)
+        return answer
+
+    def _ask(self, operation: str, *arguments: Any) -> Any:
         if self._connection is None:
             raise self._fault or Crashed("the process is gone")
         nonce = secrets.randbits(62)
@@ -264,7 +282,7 @@ class Submission:
             reply = wire.decode(frame)
         except TimeoutError:
             self.discard()
-            raise self._note(TimedOut("no answer within the time limit")) from None
+            raise self._note(TimedOut("no answer within the time limit: look for a loop that does not end")) from None
         except (EOFError, OSError):
             raise self._note(self._death()) from None
         except wire.WireError:  # what was wrong depends on how much of it had arrived: the same words for everything
@@ -278,14 +296,14 @@ class Submission:
         if type(given) is int and given == nonce:
             match told:
                 case ("value", value):
-                    return self._raised_to_proxies(value)
+                    return raised(value, self)
                 case ("raised", str(kind), str(name), str(text), line):
                     raise self._student_exception(kind, printable(name[:100]), printable(text[:MAX_TEXT]), line)
                 case ("forbidden", str(what), line):
                     known = any(what in forbids for forbids in self._rules.forbids.values())
                     raise self._note(Forbidden(what if known else "a forbidden call", _checked_line(line)))
                 case ("memory",):
-                    raise self._note(OutOfMemory("more memory than the limit allows"))
+                    raise self._note(OutOfMemory("more memory than the limit allows: what grows too large?"))
                 case ("unsendable", str(text)):
                     raise self._note(NotPlain(printable(text[:300])))
         if type(given) is int and given == 0 and not self._confined:  # no student code has run yet
@@ -304,16 +322,6 @@ class Submission:
         error.student_name = name  # type: ignore[attr-defined]
         return error
 
-    def _raised_to_proxies(self, value: Any) -> Any:
-        """Handles become objects that behave like what they stand for."""
-        if type(value) is Handle:
-            return Proxy(self, value)
-        if type(value) in (list, tuple):
-            return type(value)([self._raised_to_proxies(item) for item in value])
-        if type(value) is dict:
-            return {key: self._raised_to_proxies(item) for key, item in value.items()}
-        return value
-
     def _death(self) -> Fault:
         """Why the worker has gone."""
         self._close_connection()
@@ -321,8 +329,8 @@ class Submission:
         if ended["excess"]:
             return Crashed(f"the process was ended: {ended['excess']}")
         if ended["signal"]:
-            return Crashed(f"the process was ended by signal {ended['signal']}")
-        return Crashed(f"the process ended itself with exit code {ended['exit']}")
+            return Crashed(f"the process was ended by signal {ended['signal']}: look for endless recursion")
+        return Crashed(f"the process ended itself with exit code {ended['exit']}: call no sys.exit or os._exit")
 
     def _note(self, fault: Fault) -> Fault:
         self._fault = self._fault or fault

@@ -92,6 +92,17 @@ class Named(Proxy):
         return found._handle
 
 
+def raised(value: Any, asker: Asker) -> Any:
+    """Handles become objects that behave like what they stand for."""
+    if type(value) is Handle:
+        return Proxy(asker, value)
+    if type(value) in (list, tuple):
+        return type(value)([raised(item, asker) for item in value])
+    if type(value) is dict:
+        return {key: raised(item, asker) for key, item in value.items()}
+    return value
+
+
 def lowered(value: Any) -> Any:
     """Proxies become the handles that they stand for."""
     if isinstance(value, Proxy):

@@ -2,41 +2,34 @@
 
 A request is (nonce, begin, operation, arguments), a reply (nonce, status, ...), in the format of `wire.py`. The reply
 must repeat its request's nonce, so that one which was written before the question was asked is worth nothing. Objects
-stay here; the other side gets handles to them.
-
-This file is generous where the wire is strict: it turns what students naturally return (a Counter, a numpy scalar, a
-`Parameter`, a view) into the plain value that was meant. Nothing here is trusted by the other side.
+stay here; the other side gets handles to them (`objects.py`). Nothing here is trusted by the other side.
 """
 
 from __future__ import annotations
 
-import builtins
 import functools
 import gc
 import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Set
 from dataclasses import asdict
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from autograder import student_side
 from autograder.forbidden import ALLOWED_MODULES, ALLOWED_PACKAGES, Rules, find_violations
 from autograder.jail import wire
-from autograder.jail.wire import Handle
+from autograder.jail.objects import CROSSING, LIBRARY, MODULE, Objects
 from autograder.minigpt import config, protocols  # noqa: F401  what a submission may import
 from autograder.symbols import kind_of
 from autograder.trap import ForbiddenCall, Trap, own_globals
 
-MODULE, LIBRARY = 0, 1
 MAX_TEXT = 2000
 # What torch loads when it needs it. Everything else that is installed, the grader's own packages first, is not there.
 TORCHS_OWN = frozenset(
@@ -54,26 +47,15 @@ TORCHS_OWN = frozenset(
     )
 )
 VISIBLE_PACKAGES = frozenset(sys.stdlib_module_names) | ALLOWED_PACKAGES | TORCHS_OWN
-MAX_HANDLES = 100_000
-PLAIN: tuple[type[Any], ...] = (bool, int, float, str, bytes)
-
-# Exceptions that cross as themselves: those that one message makes whole. Others cross as the nearest of their bases.
-CROSSING: tuple[type[BaseException], ...] = tuple(
-    kind
-    for kind in vars(builtins).values()
-    if isinstance(kind, type)
-    and issubclass(kind, Exception)
-    and not issubclass(kind, UnicodeDecodeError | UnicodeEncodeError | UnicodeTranslateError | ExceptionGroup | Warning)
-)
 
 
-class Worker:
+class Worker(Objects):
     """Holds the student's module and the objects that handles stand for."""
 
     def __init__(self, connection: socket.socket, folder: str) -> None:
+        super().__init__()
         self._connection = connection
         self._folder = folder
-        self._objects: dict[int, Any] = {}
         self._rules = Rules({}, {})
         self._trap: Trap | None = None
         self._file = ""
@@ -94,14 +76,13 @@ class Worker:
             wire.send_frame(self._connection, frame)
 
     def _answer(self, begin: tuple[str, int] | None, name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        operation: Callable[..., Any] = getattr(self, "op_" + name)
         try:
             if begin is not None:
                 self.begin(*begin)
-            value = operation(*self._resolve(arguments))
+            value = self.operate(name, arguments)
             if self._trap is not None and self._trap.tripped is not None:
                 raise self._trap.tripped
-            return "value", self._plain(value)
+            return "value", self.plain(value)
         except BaseException as error:
             return self._told(error)
 
@@ -150,73 +131,6 @@ class Worker:
             del self._objects[number]
         gc.collect(0)
         return len(sys._current_frames()) > 1
-
-    def op_get(self, target: Any, name: str) -> Any:
-        return getattr(target, name)
-
-    def op_call(self, target: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        return target(*arguments, **keywords)
-
-    def op_call_named(self, target: Any, name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        return getattr(target, name)(*arguments, **keywords)
-
-    def op_item(self, target: Any, key: Any) -> Any:
-        return target[key]
-
-    def op_length(self, target: Any) -> int:
-        return len(target)
-
-    def op_iterate(self, target: Any) -> Any:
-        return iter(target)
-
-    def op_next(self, target: Iterator[Any]) -> tuple[Any, ...]:
-        """The next item in a tuple of one, or the empty tuple at the end."""
-        try:
-            return (next(target),)
-        except StopIteration:
-            return ()
-
-    # Objects and values --------------------------------------------------------------------------------------------
-
-    def _resolve(self, value: Any) -> Any:
-        """Puts objects in the place of handles."""
-        if type(value) is Handle:
-            return self._objects[value.id]
-        if type(value) in (list, tuple):
-            return type(value)(self._resolve(item) for item in value)
-        if type(value) is dict:
-            return {key: self._resolve(item) for key, item in value.items()}
-        return value
-
-    def _plain(self, value: Any, depth: int = wire.MAX_DEPTH) -> Any:
-        """The plain value that is meant, or a handle."""
-        if value is None or type(value) in (bool, int, float, str, bytes):
-            return value
-        if depth == 0:
-            raise ValueError("the returned value is nested too deep")
-        if isinstance(value, Tensor):
-            return value
-        if isinstance(value, np.ndarray):
-            return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("="), order="C"))
-        if isinstance(value, np.generic):
-            return self._plain(value.item(), depth - 1)
-        for kind in PLAIN:
-            if isinstance(value, kind):
-                return kind(value)
-        if isinstance(value, list):
-            return [self._plain(item, depth - 1) for item in value]
-        if isinstance(value, tuple):
-            return tuple([self._plain(item, depth - 1) for item in value])
-        if isinstance(value, dict):
-            return {self._plain(key, depth - 1): self._plain(item, depth - 1) for key, item in value.items()}
-        return self._keep(value)
-
-    def _keep(self, value: Any) -> Handle:
-        if len(self._objects) > MAX_HANDLES:
-            raise MemoryError("too many objects")
-        number = max(self._objects, default=LIBRARY) + 1
-        self._objects[number] = value
-        return Handle(number)
 
     # Exceptions ----------------------------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ def ignores_dim(x, dim):
 
 @mistake("softmax", replaces="softmax", says="Your softmax divides by the sum of everything, not of each row.")
 def sums_everything(x, dim):
-    exponentials = torch.exp(widened(x) - widened(x).amax(dim, keepdim=True))
+    exponentials = torch.exp(widened(x) - widened(x).max())
     return (exponentials / exponentials.sum()).to(x.dtype)
 
 
