@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import pytest
 
 from autograder.manifest import Assignment, Course, CourseError
-from autograder.outcome import Fault
+from autograder.outcome import Fault, printable
 from autograder.testing import Draws, derived_seed
 
 DEFAULT_SEED = 0
 DEFAULT_LIMIT = 5.0
+MAX_SECONDS = 5.0  # a test that took longer is not run again to see more of it
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,68 @@ def assignment_of(test_file: Path) -> Assignment:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    case = item.stash.get(CASE, None)
+    if case is not None and call.excinfo is not None and not _option(item, "fulltrace"):
+        call.excinfo = _cut_to_own(item, call.excinfo)
     outcome: Any = yield
     report = outcome.get_result()
-    case = item.stash.get(CASE, None)
     if case is None:
         return
     report.minigpt_case = case
     if report.failed:
+        if call.excinfo is not None and (told := _told_briefly(item, call.excinfo)):
+            report.longrepr = told
+        if shape := _shape_of(item, call):
+            report.sections.append(("shape", shape))
         seed = _seed(item.config)
         report.sections.append(("minigpt", f"inputs drawn with --minigpt-seed {seed}"))
-        if told := getattr(call.excinfo.value if call.excinfo else None, "hint", None) or case.hint:
-            report.sections.append(("hint", told))
+        if hint := getattr(call.excinfo.value if call.excinfo else None, "hint", None) or case.hint:
+            report.sections.append(("hint", hint))
+
+
+def _option(item: pytest.Item, name: str) -> Any:
+    """An option of pytest's own; None where the plugin that has it is switched off."""
+    return getattr(item.config.option, name, None)
+
+
+def _own_file(item: pytest.Item) -> str | None:
+    backend = item.config.stash[STUDENTS].get(item.path.parent)
+    return backend.own_file if backend is not None else None
+
+
+def _cut_to_own(item: pytest.Item, found: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
+    """The exception with the lines of the test and of the student's file alone in its traceback, if there are any."""
+    from autograder.tracebacks import cut, cut_causes
+
+    files = {str(item.path), _own_file(item) or ""}
+    cut_causes(found.value, files)
+    shorter = cut(found.tb, files)
+    if shorter is None:
+        return found
+    return pytest.ExceptionInfo.from_exc_info((found.type, found.value, shorter))
+
+
+def _told_briefly(item: pytest.Item, found: pytest.ExceptionInfo[BaseException]) -> Any:
+    """How a failure is shown where nobody asked for a style: lines, without whole functions and their docstrings."""
+    from autograder.tracebacks import own_frames
+
+    if isinstance(found.value, Fault):  # the grader's word for it: its traceback would be the grader's too
+        lines = [f"    line {frame.line}: {frame.source}" for frame in own_frames(found.value, _own_file(item))]
+        return printable("\n".join([str(found.value), *lines]))
+    if _option(item, "tbstyle") != "auto" or _option(item, "fulltrace"):
+        return None
+    return found.getrepr(style="short")
+
+
+def _shape_of(item: pytest.Item, call: pytest.CallInfo[None]) -> str | None:
+    """What a second run of a failed test tells of shapes. None is made while somebody looks at it in a debugger."""
+    from autograder.replay import replay_item  # needs torch
+
+    backend = item.config.stash[STUDENTS].get(item.path.parent)
+    watched = _option(item, "usepdb") or _option(item, "trace")
+    if backend is None or call.when != "call" or watched or call.duration > MAX_SECONDS:
+        return None
+    return replay_item(item, item.stash[CASE], assignment_of(item.path), backend.own_file, _seed(item.config))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
