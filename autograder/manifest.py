@@ -25,6 +25,10 @@ MAX_MANIFEST = 1 << 18
 class CourseError(ValueError):
     """Something about the course's own files, or about how it was called, is wrong."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence alone."""
+        return [f"minigpt: {self}"]
+
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[[task]]` of a manifest."""
@@ -137,6 +141,9 @@ class Course:
         for assignment in found:
             if name in (assignment.name, assignment.name.partition("_")[2]):
                 return assignment
+        for assignment in found:
+            if any(task.id == name for task in assignment.manifest.tasks):
+                raise CourseError(f"{name!r} is a task of {assignment.name}: name the assignment")
         known = ", ".join(assignment.name for assignment in found)
         raise CourseError(f"there is no assignment {name!r}; this course has: {known}")
 

@@ -8,10 +8,13 @@ Runs the code in this process, as `minigpt check` does; the grader never comes h
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from autograder.check import check
 from autograder.in_process import load_module
-from autograder.manifest import Course, CourseError
+from autograder.manifest import Assignment, Course, CourseError
 from autograder.minigpt.parts import SLOTS
+from autograder.outcome import ImportFailed
 from autograder.result import slots_that_pass
 
 
@@ -30,9 +33,22 @@ def load_symbols(course: Course, slots: set[str]) -> dict[str, object]:
     for assignment in course.assignments():
         wanted = {task.part for task in assignment.manifest.tasks} & slots
         if wanted:
-            module = load_module(assignment.stub)
-            symbols |= {name: getattr(module, name) for slot in wanted if slot for name in SLOTS[slot]}
+            module = _module(assignment)
+            for name in (name for slot in wanted if slot for name in SLOTS[slot]):
+                if not hasattr(module, name):
+                    raise CourseError(f"{assignment.stub} has no {name} any more: write it as the stub has it")
+                symbols[name] = getattr(module, name)
     return symbols
+
+
+def _module(assignment: Assignment) -> ModuleType:
+    try:
+        return load_module(assignment.stub)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit as well
+        failed = ImportFailed.from_exception(error, assignment.stub)
+        raise CourseError(f"{failed}. Mend that first: see minigpt check {assignment.name}") from error
 
 
 def own_symbols() -> dict[str, object]:

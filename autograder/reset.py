@@ -4,17 +4,15 @@
     # Reset(stub=.../assignments/04_attention/attention.py, backup=.../.minigpt/backups/attention-2026-11-21-093000.py)
 
 A released repository has its stubs a second time, in `autograder/pristine/`; the instructor's makes them anew from the
-references. Does not touch notebooks, and deletes no backup, however old.
+references. Does not touch notebooks, and deletes no backup, however old. How a file is kept: `keeping.py`.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
+from autograder.keeping import reason, replace_keeping
 from autograder.manifest import Assignment, Course, CourseError
 from autograder.stubs import stub_of
 
@@ -33,22 +31,10 @@ class Reset:
 def reset(course: Course, name: str) -> Reset:
     """Puts the stub back. A student's version of it is kept, and where that fails nothing is changed."""
     assignment = course.assignment(name)
-    pristine = pristine_stub(assignment)
-    stub = assignment.stub
-    if stub.is_symlink() or (stub.exists() and not stub.is_file()):
-        raise CourseError(f"{stub} is a link or a folder, so it was left alone: remove it, and run this again")
-    if stub.is_file() and stub.read_bytes() == pristine:
+    pristine, stub = pristine_stub(assignment), assignment.stub
+    if stub.is_file() and not stub.is_symlink() and _is_pristine(stub, pristine):
         return Reset(stub, None)
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{stub.name}-", dir=stub.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pristine)
-        os.chmod(fresh, 0o644)
-        backup = keep_aside(stub, course.root / BACKUPS)  # after the stub is written: a full disk changes nothing
-        os.replace(fresh, stub)
-    finally:
-        Path(fresh).unlink(missing_ok=True)
-    return Reset(stub, backup)
+    return Reset(stub, replace_keeping(stub, pristine, course.root / BACKUPS))
 
 
 def pristine_stub(assignment: Assignment) -> bytes:
@@ -65,21 +51,13 @@ def pristine_stub(assignment: Assignment) -> bytes:
         ) from error
 
 
-def keep_aside(path: Path, backups: Path) -> Path | None:
-    """Moves a file into the folder of backups, under a name with the time in it; None if there is no such file.
+def same_text(one: bytes, other: bytes) -> bool:
+    """Whether nobody changed a thing: editors and git on Windows turn the ends of lines into CRLF by themselves."""
+    return one.replace(b"\r\n", b"\n") == other.replace(b"\r\n", b"\n")
 
-    attention.py -> backups/attention-2026-11-21-093000.py; a second one in the same second ends with -2.py.
-    """
-    if not path.exists():
-        return None
-    backups.mkdir(parents=True, exist_ok=True)
-    stem = f"{path.stem}-{datetime.now():%Y-%m-%d-%H%M%S}"
-    for number in range(1, 1000):
-        backup = backups / f"{stem}{'' if number == 1 else f'-{number}'}{path.suffix}"
-        try:
-            os.link(path, backup)  # fails where there is one already, in one step
-        except FileExistsError:
-            continue
-        path.unlink()
-        return backup
-    raise CourseError(f"{backups} has a thousand backups of this second: wait for the next one")
+
+def _is_pristine(stub: Path, pristine: bytes) -> bool:
+    try:
+        return same_text(stub.read_bytes(), pristine)
+    except OSError as error:
+        raise CourseError(f"{stub} cannot be read, so it was left alone: {reason(error)}") from error

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.check import check
-from autograder.files import write_atomically
 from autograder.in_process import load_module
+from autograder.keeping import reason, replace_keeping
 from autograder.manifest import Assignment, Course, CourseError
 from autograder.outcome import ImportFailed
-from autograder.reset import BACKUPS, keep_aside, pristine_stub
+from autograder.reset import BACKUPS, pristine_stub, same_text
 from autograder.submission_zip import MAX_SOURCE, MAX_ZIP
 
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can name: the same files give the same zip
@@ -41,7 +41,7 @@ def submit(course: Course, name: str, to: Path | None = None) -> Submitted:
     """Checks an assignment's files and writes them into a zip. A `CourseError` says what is wrong with them."""
     assignment = course.assignment(name)
     contents = _read(assignment)
-    if contents[assignment.manifest.module] == pristine_stub(assignment):
+    if same_text(contents[assignment.manifest.module], pristine_stub(assignment)):
         raise CourseError(f"{assignment.stub} is still the stub as it was handed out: there is nothing to hand in yet")
     _refuse_broken(assignment)
     checked = check(assignment, None)
@@ -51,8 +51,7 @@ def submit(course: Course, name: str, to: Path | None = None) -> Submitted:
     path = to or Path(f"{assignment.name}.zip")
     if path.is_dir():
         path = path / f"{assignment.name}.zip"
-    backup = None if path.is_file() and path.read_bytes() == data else keep_aside(path, course.root / BACKUPS)
-    write_atomically(path, data)
+    backup = _write(path, data, course.root / BACKUPS)
     points = sum(task.score for task in checked.tasks)
     return Submitted(path, tuple(contents), points, sum(task.max_score for task in checked.tasks), backup)
 
@@ -66,12 +65,28 @@ def _read(assignment: Assignment) -> dict[str, bytes]:
         if path.is_symlink():
             raise CourseError(f"{path} is a link, which cannot be handed in: put the file itself there")
         if path.is_file():
-            contents[name] = path.read_bytes()
+            contents[name] = _content(path)
         elif name == manifest.module:
             raise CourseError(f"there is no {path}: write it, or get the stub back with `minigpt reset`")
         if name != assignment.notebook.name and len(contents.get(name, b"")) > MAX_SOURCE:
             raise CourseError(f"{path} is larger than {MAX_SOURCE >> 10} KB, and would be refused")
     return contents
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {reason(error)}") from error
+
+
+def _write(path: Path, data: bytes, backups: Path) -> Path | None:
+    """Writes the zip; an older one is moved aside. Nothing else is ever replaced, whatever `--to` says."""
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise CourseError(f"{path} is there already, and is no zip: name another file with --to")
+    if path.is_file() and _content(path) == data:
+        return None
+    return replace_keeping(path, data, backups)
 
 
 def _refuse_broken(assignment: Assignment) -> None:

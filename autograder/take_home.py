@@ -62,6 +62,8 @@ def take_home(course: Course, submission: Path | None, target: Path) -> dict[str
     """Writes the folder, whole or not at all, and gives "own" or "library" for each slot."""
     if submission is None:
         found = [_own_here(assignment) for assignment in course.assignments()]
+    elif not submission.is_dir():
+        raise CourseError(f"{submission} is not a folder: name that of a student, with the assignments in it")
     else:
         assignments = course.assignments()
         with Jail(choose("auto"), training=any(each.manifest.optimizers for each in assignments)) as jail:

@@ -6,7 +6,6 @@ is the small one that ships with the project, with your own parts where their vi
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from autograder.minigpt.config import GPTConfig
 from autograder.minigpt.parts import Parts
 from autograder.minigpt.pretrained import describe_pretrained, load_pretrained
 from autograder.minigpt.protocols import Tokenizer
-from autograder.minigpt.run import RUN
+from autograder.minigpt.run import RUN, read_run
 from autograder.minigpt.sample import generate_text, generate_texts, load_run
 
 USUAL_RUN = Path("runs/minigpt")
@@ -132,7 +131,7 @@ def parts_of(run: Path) -> Parts:
     description = run / RUN
     if not description.is_file():
         raise CourseError(f"{run} holds no trained model: run `minigpt train --out {run}` first")
-    own = set((json.loads(description.read_text(encoding="utf-8")).get("provenance") or {}).get("own", ()))
+    own = set(read_run(run)["provenance"].get("own", ()))
     return assemble_parts(load_symbols(Course.find(), own) if own else {})
 
 

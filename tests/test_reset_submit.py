@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from synthetic_course import make_course
 from typer.testing import CliRunner
 
 from autograder.cli import app
+from autograder.keeping import replace_keeping
 from autograder.manifest import Course, CourseError
 from autograder.release import release_student
 from autograder.reset import BACKUPS, reset
@@ -80,7 +86,7 @@ def test_where_no_backup_can_be_made_nothing_is_changed(course: Course) -> None:
     stub = course.assignment("sums").stub
     stub.write_bytes(MINE)
     (course.root / BACKUPS).parent.write_text("a file where the folder should be")
-    with pytest.raises(OSError):
+    with pytest.raises(CourseError, match="could not be kept, so it is as it was: Not a directory"):
         reset(course, "sums")
     assert stub.read_bytes() == MINE
     assert [path.name for path in stub.parent.iterdir() if path.name.startswith(".")] == []
@@ -101,8 +107,144 @@ def _reset_or_told(course: Course) -> None:
     """The later of two may find the file gone between two of its steps: it may fail, and lose nothing."""
     try:
         reset(course, "sums")
-    except OSError:
+    except CourseError:
         return
+
+
+class Interrupter:
+    """Does something at the n-th line that `autograder/keeping.py` comes to; `happened` says whether there was one."""
+
+    def __init__(self, number: int, act: Callable[[], None]) -> None:
+        self.left, self.act, self.happened = number, act, False
+
+    def __enter__(self) -> Interrupter:
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        if Path(frame.f_code.co_filename).name != "keeping.py":
+            return None
+        if event == "line" and not self.happened:
+            self.left -= 1
+            if self.left < 0:
+                self.happened = True
+                self.act()
+        return self._trace
+
+
+def everything_in(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def test_ctrl_c_at_any_line_loses_nothing(tmp_path: Path) -> None:
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    for number in range(1000):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "sums.py"
+        path.write_bytes(MINE)
+        interrupter = Interrupter(number, press)
+        with interrupter, contextlib.suppress(KeyboardInterrupt):
+            replace_keeping(path, b"# the stub", folder / "backups")
+        assert MINE in everything_in(folder), number
+        if not interrupter.happened:
+            break
+        assert path.exists() or MINE in everything_in(folder / "backups"), number
+    assert number > 15
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_an_editor_saves_at_any_line_is_not_lost(tmp_path: Path, in_place: bool) -> None:
+    """Editors write into the file, or write another one and rename it."""
+    newer = MINE + b"# one more line\n"
+    for number in range(1000):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "sums.py"
+        path.write_bytes(MINE)
+
+        def save(path: Path = path) -> None:
+            target = path if in_place else path.with_suffix(".new")
+            target.write_bytes(newer)
+            if not in_place:
+                target.replace(path)
+
+        interrupter = Interrupter(number, save)
+        with interrupter, contextlib.suppress(CourseError):
+            replace_keeping(path, b"# the stub", folder / "backups")
+        assert not interrupter.happened or newer in everything_in(folder), number
+        if not interrupter.happened:
+            break
+    assert number > 15
+
+
+def test_backups_may_be_on_another_disk(course: Course, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert os.stat(elsewhere).st_dev != tmp_path.stat().st_dev
+        (course.root / ".minigpt").symlink_to(elsewhere)
+        course.assignment("sums").stub.write_bytes(MINE)
+        done = reset(course, "sums")
+        assert done.backup is not None and backups(course) == [MINE]
+        assert b"raise NotImplementedError" in done.stub.read_bytes()
+
+
+def test_where_the_stub_cannot_be_written_nothing_is_changed(course: Course) -> None:
+    """No file may grow beyond ten bytes: what a full disk is to a process."""
+    stub = course.assignment("sums").stub
+    stub.write_bytes(MINE)
+    program = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from autograder.manifest import Course\n"
+        "from autograder.reset import reset\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "reset(Course(Path(sys.argv[1])), 'sums')\n"
+    )
+    failed = subprocess.run(
+        [sys.executable, "-B", "-c", program, str(course.root)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "could not be written, and is as it was: File too large" in failed.stderr
+    assert stub.read_bytes() == MINE and backups(course) == []
+    assert [path.name for path in stub.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_other_ends_of_lines_are_no_change(course: Course, tmp_path: Path) -> None:
+    stub = course.assignment("sums").stub
+    windows = stub.read_bytes().replace(b"\n", b"\r\n")
+    stub.write_bytes(windows)
+    assert reset(course, "sums").backup is None and stub.read_bytes() == windows
+    with pytest.raises(CourseError, match="still the stub as it was handed out"):
+        submit(course, "sums", tmp_path / "mine.zip")
+    stub.write_bytes(MINE.replace(b"\n", b"\r\n"))
+    reset(course, "sums")
+    assert backups(course) == [MINE.replace(b"\n", b"\r\n")]
+
+
+def test_a_task_is_not_an_assignment_and_the_error_says_of_which_it_is(course: Course) -> None:
+    with pytest.raises(CourseError, match="'total' is a task of 01_sums"):
+        reset(course, "total")
+
+
+def test_submit_replaces_nothing_but_a_zip(course: Course) -> None:
+    stub = course.assignment("sums").stub
+    stub.write_bytes(MINE)
+    with pytest.raises(CourseError, match="is there already, and is no zip"):
+        submit(course, "sums", stub)
+    link = course.root / "link.zip"
+    link.symlink_to(stub)
+    with pytest.raises(CourseError, match="is no zip"):
+        submit(course, "sums", link)
+    assert stub.read_bytes() == MINE and backups(course) == []
 
 
 def test_reset_works_in_a_released_repository(course: Course, tmp_path: Path) -> None:

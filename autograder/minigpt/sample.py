@@ -40,7 +40,10 @@ def load_run(folder: str | Path, parts: Parts, *, device: str = "cpu") -> tuple[
     tokenizer = make_tokenizer(description["vocabulary"], parts)
     config = config_of(description)
     if tokenizer.vocab_size != config.vocab_size:
-        raise ValueError(f"{folder}: the vocabulary has {tokenizer.vocab_size} tokens, the model {config.vocab_size}")
+        raise ValueError(
+            f"{folder} is damaged: its vocabulary has {tokenizer.vocab_size} tokens, its model {config.vocab_size}. "
+            "Train it anew, in another folder"
+        )
     with torch.random.fork_rng():  # a checkpoint brings its random state, and every sample would start from that
         model = build_model(config, parts)
         parts.load_checkpoint(checkpoint, model)
