@@ -35,10 +35,10 @@ def grade(
 
     Stopped half-way, by whatever it was, and started again with the same arguments, it goes on where it was.
     """
+    from autograder.class_report import write_class_reports, write_reports
     from autograder.finished import seed_for
-    from autograder.grade import Settings, grade_class
+    from autograder.grade import Settings, find_alike, grade_class
     from autograder.jail.isolation import NoIsolation, choose
-    from autograder.report import write_reports
     from autograder.terminal import ClassTable
 
     found = Course.find(course)
@@ -63,7 +63,10 @@ def grade(
     with ClassTable(console, settings) as table:
         records, refused = grade_class(settings, on_record=table.add, on_kept=table.keep)
     write_reports(out, records)
+    write_class_reports(out, records, alike := find_alike(settings, records))
     table.summarize(records, refused)
+    for notice in alike.notices:
+        console.print(notice, markup=False, soft_wrap=True)
     raise typer.Exit(1 if refused or any(record.result.status == "grader_error" for record in records) else 0)
 
 

@@ -96,7 +96,7 @@ def _parse(path: Path, text: str, delimiter: str) -> list[Row]:
     return rows
 
 
-def written_table(rows: Iterable[Sequence[str | int]], delimiter: str = ",", *, marked: bool = False) -> str:
+def written_table(rows: Iterable[Sequence[str | int | float]], delimiter: str = ",", *, marked: bool = False) -> str:
     """The text of a CSV file. Of cells, only what a reader of CSV needs is quoted."""
     file = io.StringIO(newline="")
     if marked:

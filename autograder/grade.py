@@ -3,18 +3,20 @@
     records, refused = grade_class(Settings(course.root, submissions, out, ("04_attention",), seed=1, tier="bwrap"))
 
 Started again with the same arguments it goes on where it was: see `finished.py`. Where the work is done, on how many
-processes or machines, changes nothing in the results: see `spread.py`.
+processes or machines, changes nothing in the results: see `spread.py`. What they have in common is looked for
+afterwards, and is no part of a grade: see `alike.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from autograder.alike_pair import Alike, Pair
 from autograder.finished import kept, key_of, write_student, writing
 from autograder.grader import Graded, Settings, Work, close_here, grade_here, grader_error
-from autograder.manifest import Course
+from autograder.manifest import Assignment, Course
 from autograder.outcome import GraderFault
 from autograder.result import Record
 from autograder.roster import Class, find_class, read_roster
@@ -22,7 +24,7 @@ from autograder.spread import Start, on_cluster, on_this_machine, spread
 from autograder.submissions import Submission, read_submission
 from autograder.suite import Suite, collect
 
-__all__ = ["Settings", "grade_class"]
+__all__ = ["Settings", "find_alike", "grade_class"]
 
 OnRecord = Callable[[Record], object]
 OnKept = Callable[[str], object]
@@ -57,12 +59,47 @@ def grade_class(
     with writing(settings.out, settings.seed):
         for work, outcome in spread(partial(grade_here, settings), not_yet_graded(), _start(settings)):
             graded = checked(outcome, settings, suites, work)
-            write_student(settings.out, work.student, keys[work.student], graded)
-            found[work.student] = [each.record for each in graded]
+            found[work.student] = write_student(settings.out, work.student, keys[work.student], graded)
             for record in found[work.student]:
                 if on_record is not None:
                     on_record(record)
     return [record for student in whole.folders for record in found[student]], whole.refused
+
+
+def find_alike(settings: Settings, records: Sequence[Record]) -> Alike:
+    """Submissions that are suspiciously alike. Never fails: what goes wrong is one of the `notices`."""
+    course, pairs, notices = Course(settings.course), {}, []
+    for name in settings.assignments:
+        try:
+            pairs[name], told = _alike_in(settings, course.assignment(name), records)
+            notices += told
+        except Exception as error:
+            notices.append(f"{name}: submissions were not compared: {type(error).__name__}: {error}")
+    return Alike(pairs, tuple(notices))
+
+
+def _alike_in(
+    settings: Settings, assignment: Assignment, records: Sequence[Record]
+) -> tuple[tuple[Pair, ...], list[str]]:
+    """Of what was graded, as long as it is still there as it was."""
+    from autograder.alike import alike_pairs, known_texts  # copydetect loads slowly: a worker that grades needs none
+
+    graded = {
+        record.result.student: record.result.source_sha256
+        for record in records
+        if record.result.assignment == assignment.name and record.result.status == "graded"
+    }
+    whole = find_class(settings.submissions, None if settings.roster is None else read_roster(settings.roster))
+    sources, notices = {}, []
+    for student, sha256 in graded.items():
+        submission = read_submission(settings.submissions, student, assignment, whole.folders.get(student))
+        if submission.files and submission.source_sha256 == sha256:
+            sources[student] = submission.files[assignment.manifest.module]
+        else:
+            notices.append(f"{assignment.name}: {student} is not compared: the file has changed since it was graded")
+    pairs, left_out = alike_pairs(sources, known_texts(assignment))
+    notices += [f"{assignment.name}: {student} is not compared: {reason}" for student, reason in left_out.items()]
+    return tuple(pairs), notices
 
 
 def read_work(root: Path, student: str, whole: Class, suites: list[Suite]) -> Work:

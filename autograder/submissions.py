@@ -25,7 +25,9 @@ from autograder.manifest import Assignment, CourseError
 from autograder.submission_zip import MAX_SOURCE, MAX_ZIP, Refused, read_zip, shown, similar
 
 STUDENT_NAME = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*")
-TAKEN = frozenset({"index.html", "grades.csv", "grading.json"})  # the reports' own
+TAKEN = frozenset(
+    {"index.html", "grades.csv", "tests.csv", "diagnoses.csv", "alike.csv", "grading.json"}  # the reports' own
+)
 CLONES = re.compile(r"-submissions$|_submissions_")  # `gh classroom clone`, `gh teacher download`
 MAX_STUDENT_NAME = 100
 MAX_ENTRIES = 10_000

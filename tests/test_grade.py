@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from autograder.class_report import write_reports
 from autograder.grade import Settings, grade_class
 from autograder.jail.isolation import choose
 from autograder.manifest import Course
-from autograder.report import write_reports
 from autograder.result import Record, read_result
 
 REFERENCE_POINTS = 10

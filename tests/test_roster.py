@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from autograder.class_report import write_reports
 from autograder.grade import Settings, grade_class
 from autograder.jail.isolation import choose
 from autograder.manifest import Course, CourseError
-from autograder.report import write_reports
 from autograder.result import Record
 from autograder.roster import Class, find_class, read_roster
 

@@ -17,9 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+from autograder.class_report import write_reports
 from autograder.grade import Settings, grade_class
 from autograder.jail.isolation import Limits
-from autograder.report import write_reports
 
 ASSIGNMENT = "77_target"
 LIMITS = Limits(memory=2**29, file_size=2**23, folder_size=2**25, folder_entries=1000)
