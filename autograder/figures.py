@@ -1,4 +1,4 @@
-"""What the reports draw: the parts of a MiniGPT, the loss curve, the attention map. Numbers in, coordinates out.
+"""What the reports draw: the parts of a MiniGPT, the loss curve, the attention maps. Numbers in, coordinates out.
 
     curve = loss_curve([(0, 4.0), (10, 2.0)], floor=0.5, baselines={"5-gram": 1.5})
     curve.points[0]                              # the first loss, in units of the SVG that the template writes
@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
-from autograder.result import AttentionMap
+from autograder.result import Attention
 
 WIDTH, HEIGHT = 480.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 352.0, 26.0, 258.0  # the plot's own rectangle; labels stand outside it
@@ -23,7 +24,10 @@ HIGHEST_LOSS = 10.0  # a diverged training must not squash everything else into 
 LABEL_GAP = 16.0
 CELL = 16.0
 MOST_TOKENS = 40
+MOST_HEADS = 64
 LONGEST_TOKEN = 4
+SHADES = 10  # so many strengths of colour can be told apart in a map, about
+FAR = 4  # positions back: closer than that, nearly every head looks
 WHITE_SPACE = {" ": "␣", "\n": "↵", "\t": "⇥"}
 
 # The slots of `autograder.minigpt.parts`, in the order in which text goes through a MiniGPT.
@@ -80,6 +84,9 @@ class Tick:
     label: str
 
 
+Kind = Literal["floor", "baseline", "own", "before"]
+
+
 @dataclass(frozen=True)
 class Level:
     """A loss that is drawn as a level line with a label beside it. `label_y` keeps clear of the other labels."""
@@ -88,14 +95,18 @@ class Level:
     value: float
     y: float
     label_y: float
-    kind: Literal["floor", "baseline", "own"]
+    kind: Kind
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The loss curve: its points, what stands at the axes, and the level lines from top to bottom."""
+    """The loss curve: its points, what stands at the axes, and the level lines from top to bottom.
+
+    `before` has the points of the last time, if there was one.
+    """
 
     points: tuple[tuple[float, float], ...]
+    before: tuple[tuple[float, float], ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     levels: tuple[Level, ...]
@@ -108,22 +119,35 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Cell:
-    row: int
-    column: int
+class Shade:
+    """All cells of about the same weight, as the path of an SVG: strokes of width 1, one for each run in a row."""
+
     opacity: float
+    path: str
 
 
 @dataclass(frozen=True)
-class HeatMap:
-    """The attention map: `cells` of the weights that can be seen, and `labels` for both axes.
+class HeadMap:
+    """One head's square, a unit for each cell, and what it looks at most."""
 
-    `size` is the square's, `total` that of the square with its labels. `whole` says whether no token was left out,
-    `upright` whether every label is a single character, which needs no turning at the upper axis.
+    layer: int
+    head: int
+    habit: str
+    share: float
+    shades: tuple[Shade, ...]
+
+
+@dataclass(frozen=True)
+class HeatMaps:
+    """The maps of all heads, the one that is worth a large picture, and `labels` for the axes of that.
+
+    `size` is the large square's, `total` that of the square with its labels. `whole` says whether no token was left
+    out, `upright` whether every label is a single character, which needs no turning at the upper axis.
     """
 
+    heads: tuple[HeadMap, ...]
+    chosen: HeadMap
     labels: tuple[str, ...]
-    cells: tuple[Cell, ...]
     margin: float
     size: float
     total: float
@@ -148,22 +172,36 @@ def loss_curve(
     floor: float | None = None,
     baselines: Mapping[str, float] | None = None,
     final: float | None = None,
+    before: Iterable[tuple[int, float]] = (),
+    final_before: float | None = None,
 ) -> Curve | None:
-    """The curve over the steps, and levels for the floor, the baselines and the final loss. None without losses."""
-    finite = sorted((step, loss) for step, loss in losses if step >= 0 and math.isfinite(loss))
+    """The curve over the steps, and levels for the floor, the baselines and the final loss. None without losses.
+
+    before, final_before: the same of the last time, drawn beside it.
+    """
+    finite, earlier = _finite(losses), _finite(before)
     if not finite:
         return None
-    named = _named_levels(floor, baselines or {}, final)
-    y_ticks = ticks(min(HIGHEST_LOSS, max([loss for _, loss in finite] + [value for _, value, _ in named])), 5)
-    last = max(finite[-1][0], 1)
+    named = _named_levels(floor, baselines or {}, final, final_before)
+    everything = [loss for _, loss in (*finite, *earlier)] + [value for _, value, _ in named]
+    y_ticks = ticks(min(HIGHEST_LOSS, max(everything)), 5)
+    last = max([step for step, _ in (*finite, *earlier)] + [1])
     x_ticks = ticks(last, 4, whole=True)
-    points = tuple((_between(step / last, LEFT, RIGHT), height_of(loss, y_ticks[-1])) for step, loss in finite)
+
+    def points(curve: list[tuple[int, float]]) -> tuple[tuple[float, float], ...]:
+        return tuple((_between(step / last, LEFT, RIGHT), height_of(loss, y_ticks[-1])) for step, loss in curve)
+
     return Curve(
-        points=points,
+        points=points(finite),
+        before=points(earlier),
         x_ticks=tuple(Tick(_between(step / last, LEFT, RIGHT), f"{step:,.0f}") for step in x_ticks if step <= last),
         y_ticks=tuple(Tick(height_of(loss, y_ticks[-1]), f"{loss:g}") for loss in y_ticks),
         levels=_levels(named, y_ticks[-1]),
     )
+
+
+def _finite(losses: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    return sorted((step, loss) for step, loss in losses if step >= 0 and math.isfinite(loss))
 
 
 def ticks(highest: float, count: int, *, whole: bool = False) -> list[float]:
@@ -191,20 +229,14 @@ def _between(share: float, start: float, end: float) -> float:
 
 
 def _named_levels(
-    floor: float | None, baselines: Mapping[str, float], final: float | None
-) -> list[tuple[str, float, Literal["floor", "baseline", "own"]]]:
-    found: list[tuple[str, float, Literal["floor", "baseline", "own"]]] = []
-    found += [(name, value, "baseline") for name, value in baselines.items() if math.isfinite(value)]
-    if floor is not None and math.isfinite(floor):
-        found.append(("floor", floor, "floor"))
-    if final is not None and math.isfinite(final):
-        found.append(("yours", final, "own"))
-    return found
+    floor: float | None, baselines: Mapping[str, float], final: float | None, before: float | None
+) -> list[tuple[str, float, Kind]]:
+    found: list[tuple[str, float | None, Kind]] = [(name, value, "baseline") for name, value in baselines.items()]
+    found += [("floor", floor, "floor"), ("last time", before, "before"), ("yours", final, "own")]
+    return [(name, value, kind) for name, value, kind in found if value is not None and math.isfinite(value)]
 
 
-def _levels(
-    named: Sequence[tuple[str, float, Literal["floor", "baseline", "own"]]], highest: float
-) -> tuple[Level, ...]:
+def _levels(named: Sequence[tuple[str, float, Kind]], highest: float) -> tuple[Level, ...]:
     """From top to bottom, so that labels which would overlap can be moved apart in that order."""
     ordered = sorted(named, key=lambda level: -level[1])
     places = [height_of(value, highest) for _, value, _ in ordered]
@@ -230,22 +262,46 @@ def spread(places: Sequence[float], gap: float = LABEL_GAP, lowest: float = BOTT
     return moved
 
 
-def heat_map(attention: AttentionMap) -> HeatMap | None:
-    """A square of at most `MOST_TOKENS` tokens; None where the record holds no whole square."""
+def heat_maps(attention: Attention) -> HeatMaps | None:
+    """Squares of at most `MOST_TOKENS` tokens; None where there is no head, or one that holds no whole square."""
     size = len(attention.tokens)
-    if size == 0 or len(attention.weights) != size or any(len(row) != size for row in attention.weights):
+    heads = attention.heads[:MOST_HEADS]
+    if size == 0 or not heads or any(len(head.weights) != size * size for head in heads):
         return None
     shown = min(size, MOST_TOKENS)
-    labels = tuple(token_label(token) for token in attention.tokens[:shown])
-    cells = tuple(
-        Cell(row, column, opacity)
-        for row in range(shown)
-        for column in range(shown)
-        if (opacity := opacity_of(attention.weights[row][column])) > 0
+    squares = [[head.weights[row * size : row * size + shown] for row in range(shown)] for head in heads]
+    maps = tuple(
+        HeadMap(head.layer, head.head, head.habit, head.share, _shades(rows))
+        for head, rows in zip(heads, squares, strict=True)
     )
+    chosen = max(range(len(maps)), key=lambda index: _decision(squares[index]))
+    labels = tuple(token_label(token) for token in attention.tokens[:shown])
     longest = max(len(label) for label in labels)
     margin = 12.0 + 9.0 * longest
-    return HeatMap(labels, cells, margin, shown * CELL, margin + shown * CELL + 1, shown == size, longest == 1)
+    total = margin + shown * CELL + 1
+    return HeatMaps(maps, maps[chosen], labels, margin, shown * CELL, total, shown == size, longest == 1)
+
+
+def _shades(rows: Sequence[bytes]) -> tuple[Shade, ...]:
+    """From faint to strong. What is too faint to be seen is left out.
+
+    >>> _shades([bytes([255, 0]), bytes([64, 64])])
+    (Shade(opacity=0.5, path='M0 1.5h2'), Shade(opacity=1.0, path='M0 0.5h1'))
+    """
+    paths: dict[int, list[str]] = {}
+    for y, row in enumerate(rows):
+        x = 0
+        for level, run in groupby(round(SHADES * opacity_of(weight / 255)) for weight in row):
+            length = len(list(run))
+            if level:
+                paths.setdefault(level, []).append(f"M{x} {y + 0.5}h{length}")
+            x += length
+    return tuple(Shade(level / SHADES, "".join(path)) for level, path in sorted(paths.items()))
+
+
+def _decision(rows: Sequence[bytes]) -> int:
+    """How decidedly a head looks back at something particular, some way off, that is not the very first token."""
+    return sum(max(row[1 : query - FAR + 1], default=0) for query, row in enumerate(rows) if query >= FAR)
 
 
 def opacity_of(weight: float) -> float:

@@ -5,6 +5,9 @@
 
 The key stands for all that decides the results: submissions, suites, settings, the grader itself. `graded.json` holds
 it, and the SHA-256 of every file of the student's. It is removed first and written last: where it is, all of it is.
+
+`history.json` has what the model was when other code of the student's was last graded into the same folder, whole.
+Nothing is graded by it: it is what a student's page compares with.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ from autograder.files import write_atomically
 from autograder.grader import Graded, Settings, Work
 from autograder.manifest import CourseError
 from autograder.outcome import GraderFault
-from autograder.result import Feedback, MiniGPTRecord, Record, Result, to_json
+from autograder.result import Feedback, LastTime, MiniGPTRecord, Record, Result, to_json
 from autograder.suite import Suite
 
 BOOK = "graded.json"
 GRADING = "grading.json"
+HISTORY = "history.json"
 LOCK = ".lock"
 LEFT_OVER = re.compile(r"\.[a-z]+\.(?:json|html|csv)-[a-z0-9_]{8}")  # as write_atomically names a file on its way
 
@@ -48,6 +52,12 @@ class Grading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seed: int
     schema: Literal["minigpt/grading/v1"] = "minigpt/grading/v1"
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Of a `result.json`: which code was graded."""
+
+    source_sha256: str | None
 
 
 def key_of(settings: Settings, suites: Sequence[Suite], work: Work) -> str:
@@ -77,11 +87,16 @@ def _grader_sha256() -> str:
     return digest.hexdigest()
 
 
-def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -> None:
-    """Writes all of a student's files. Without `graded.json` where the grader failed: that is tried again next time."""
+def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -> list[Record]:
+    """Writes all of a student's files. Without `graded.json` where the grader failed: that is tried again next time.
+
+    Gives the records, with what was last time.
+    """
     folder = out / student
+    records = [each.record for each in graded]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _remember(folder, records)
         (folder / BOOK).unlink(missing_ok=True)
         files: dict[str, str] = {}
         for each in graded:
@@ -89,6 +104,7 @@ def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -
         if all(each.record.result.status != "grader_error" for each in graded):
             assignments = tuple(each.record.result.assignment for each in graded)
             write_atomically(folder / BOOK, to_json(Book(key, assignments, files)))
+        return _with_last_time(folder, records)
     except OSError as error:
         raise GraderFault(
             f"{error.filename or folder} cannot be written: {error.strerror}. Make room, or mend it, and start again "
@@ -120,17 +136,58 @@ def _timings(graded: Graded) -> bytes:
     return json.dumps(told, indent=1).encode() + b"\n"
 
 
+def _remember(folder: Path, new: Sequence[Record]) -> None:
+    """Keeps what the model was, before the results of other code take its place.
+
+    Only a whole grading is a last time: one that was stopped half-way has no book, and what was remembered stays.
+    """
+    found = _whole(folder)
+    if found is None:
+        return
+    book, contents = found
+    try:
+        old = {name: msgspec.json.decode(contents[f"{name}/result.json"], type=Source) for name in book.assignments}
+        if {name: source.source_sha256 for name, source in old.items()} == {
+            record.result.assignment: record.result.source_sha256 for record in new
+        }:
+            return
+        models = [contents[f"{name}/minigpt.json"] for name in book.assignments if f"{name}/minigpt.json" in contents]
+        model = msgspec.json.decode(models[-1], type=LastTime) if models else None
+    except (ValueError, KeyError):  # another version wrote this, or the model was never trained
+        return
+    if model is not None:
+        write_atomically(folder / HISTORY, to_json(model))
+
+
+def _with_last_time(folder: Path, records: list[Record]) -> list[Record]:
+    """The record that has the model gets what was last time, if anything was."""
+    try:
+        last_time = msgspec.json.decode((folder / HISTORY).read_bytes(), type=LastTime)
+    except (OSError, ValueError):
+        return records
+    return [
+        record if record.minigpt is None else msgspec.structs.replace(record, last_time=last_time) for record in records
+    ]
+
+
 def kept(out: Path, student: str, key: str) -> list[Record] | None:
     """A student's records from an earlier run; None where there are none, or not for this key, or not whole."""
     folder = out / student
+    found = _whole(folder)
+    if found is None or found[0].key != key:
+        return None
+    book, contents = found
+    return _with_last_time(folder, [_record(contents, name) for name in book.assignments])
+
+
+def _whole(folder: Path) -> tuple[Book, dict[str, bytes]] | None:
+    """A student's book and files, if all of them are as they were written."""
     try:
         book = msgspec.json.decode((folder / BOOK).read_bytes(), type=Book)
         contents = {name: (folder / name).read_bytes() for name in book.files}
     except (OSError, ValueError):  # not there, or not what this version writes
         return None
-    if book.key != key or _digests(contents) != book.files:
-        return None
-    return [_record(contents, name) for name in book.assignments]
+    return (book, contents) if _digests(contents) == book.files else None
 
 
 def _record(contents: dict[str, bytes], assignment: str) -> Record:

@@ -1,39 +1,35 @@
-"""What people read of a grading: a page for each student, a page and a table for the class.
+"""What a student reads of a grading: one page. The class's is made in `class_report.py`.
 
-    pages = student_page("ada", records)         # one self-contained HTML page, as text
-    write_reports(Path("graded"), records)       # graded/ada/index.html, graded/index.html, graded/grades.csv
+    page = student_page("ada", records)          # one self-contained HTML page, as text
 
 A page asks nothing of a network and runs no script. Text that a student may have made is escaped, freed of signs that
-could disturb the page around it, and cut. Of a hidden test a student's page shows title, status, points and the
-author's hint, and nothing else. Decides no score: every number comes from the records.
+could disturb the page around it, and cut. Of a hidden test a student's page shows title, status, points, and the
+author's hint and diagnosis, and nothing else. Decides no score: every number comes from the records.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import statistics
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from autograder.figures import Curve, HeatMap, Stage, heat_map, loss_curve, opacity_of, stages_of
-from autograder.files import write_atomically
+from autograder.figures import Curve, HeatMaps, Stage, heat_maps, loss_curve, opacity_of, stages_of
 from autograder.outcome import Status
-from autograder.result import MiniGPTRecord, Record, Result, TaskResult, TestResult
-from autograder.submissions import STUDENT_NAME
+from autograder.result import LastTime, MiniGPTRecord, Record, Result, Sample, TaskResult, TestResult
 
-OWN_FILES = frozenset({"index.html", "grades.csv"})
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 MOST_LINES = 14
 LONGEST_MESSAGE = 1000
 LONGEST_ERROR = 160
 LONGEST_SAMPLE = 1500
+MOST_SAMPLES = 8
+SAME_LOSS = 0.005
 
 # Of each status: what stands in the column, and what it means where the word alone may not say it.
 STATUS_WORDS: dict[Status, tuple[str, str | None]] = {
@@ -66,89 +62,23 @@ class MiniGPTView:
     loss: float | None
     record: MiniGPTRecord
     meaning: tuple[str, ...]
+    change: str | None
     curve: Curve | None
-    map: HeatMap | None
+    maps: HeatMaps | None
     prompt: str
-    sample: str
-
-
-@dataclass(frozen=True)
-class TaskStatistics:
-    """How a class did in a task, over the submissions that were graded."""
-
-    assignment: str
-    id: str
-    title: str
-    max_score: int
-    mean: float
-    median: float
-    passed: int
-    graded: int
-
-
-@dataclass(frozen=True)
-class StudentRow:
-    name: str
-    results: dict[str, Result]
-    points: Points
-    minigpt: MiniGPTView | None
+    samples: tuple[Sample, ...]
 
 
 def student_page(student: str, records: Sequence[Record]) -> str:
     """The page of one student, of the records that are this student's."""
     own = [record for record in in_order(records) if record.result.student == student]
-    return _environment.get_template("student.html.j2").render(
+    return environment.get_template("student.html.j2").render(
         student=student,
         records=own,
         points=total_points([record.result for record in own]),
         minigpt=minigpt_view(own),
         legend=[(weight, opacity_of(weight)) for weight in (0.01, 0.1, 0.25, 0.5, 1.0)],
     )
-
-
-def class_page(records: Sequence[Record]) -> str:
-    """The instructor's page: everybody's points, how each task went, and what could not be graded."""
-    results = [record.result for record in in_order(records)]
-    return _environment.get_template("class.html.j2").render(
-        students=[_student_row(name, own) for name, own in by_student(records).items()],
-        assignments=sorted({result.assignment for result in results}),
-        records=in_order(records),
-        errors=[result for result in results if result.status == "grader_error"],
-        missing=sum(result.status == "missing" for result in results),
-        unconfined=sum(result.isolation == "none" for result in results if result.status == "graded"),
-        tasks=task_statistics(results),
-    )
-
-
-def grades_csv(records: Sequence[Record]) -> str:
-    """A row for each submission: student, assignment, status, score, max_score, then the points of each task.
-
-    What a student has no result for is an empty cell, and so is the score of a submission that could not be graded.
-    """
-    results = [record.result for record in in_order(records)]
-    task_ids = [task.id for task in _all_tasks(results)]
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    columns = ["student", "assignment", "status", "score", "max_score", *(f"task:{id}" for id in task_ids)]
-    writer.writerow([spreadsheet_cell(column) for column in columns])
-    for result in results:
-        graded = result.status != "grader_error"
-        scores = {task.id: task.score for task in result.tasks} if graded else {}
-        row = [result.student, result.assignment, result.status, score_of(result), result.max_score]
-        writer.writerow([spreadsheet_cell(value) for value in (*row, *(scores.get(id) for id in task_ids))])
-    return file.getvalue()
-
-
-def write_reports(out: Path, records: Sequence[Record]) -> None:
-    """Writes every page and the table, each whole or not at all."""
-    grouped = by_student(records)
-    for student in grouped:
-        if not STUDENT_NAME.fullmatch(student) or student.casefold() in OWN_FILES:
-            raise ValueError(f"{student!r} cannot be the name of a student's folder in {out}: rename the submission")
-    for student, own in grouped.items():
-        write_atomically(out / student / "index.html", student_page(student, own).encode())
-    write_atomically(out / "grades.csv", grades_csv(records).encode())
-    write_atomically(out / "index.html", class_page(records).encode())
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
@@ -209,9 +139,15 @@ def told(record: Record, test: TestResult) -> str | None:
 
 
 def diagnosis_of(record: Record, test: TestResult) -> str | None:
-    """The known mistake that a failed test met, in its author's words: nothing of a student's or of a test's is in it."""
+    """The known mistake that a failed test met, in its author's words: holds no student's text, and no value."""
     found = record.feedback.diagnoses.get(test.id)
     return found.says if found is not None and test.status != "passed" else None
+
+
+def diagnoses_of(record: Record, task: TaskResult) -> list[tuple[str, int]]:
+    """The different diagnoses of a task's tests, and how many tests have each."""
+    found = (diagnosis_of(record, test) for test in task.tests)
+    return list(Counter(says for says in found if says is not None).items())
 
 
 def first_line(text: str) -> str:
@@ -230,6 +166,19 @@ def shortened(text: str, longest: int = LONGEST_MESSAGE, most_lines: int = MOST_
     short = "\n".join(lines[:most_lines])[:longest]
     mark = " …" if len(text) > longest or len(lines) > most_lines else ""
     return "".join(map(_harmless, short)) + mark
+
+
+def with_code(text: str) -> Markup:
+    """A text of the course's as HTML, with what stands between `` ` `` as code.
+
+    >>> str(with_code("Reduce along `dim`, if x < 3."))
+    'Reduce along <code>dim</code>, if x &lt; 3.'
+    """
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    spans = (Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+    return Markup("").join(spans)
 
 
 def _harmless(sign: str) -> str:
@@ -264,10 +213,10 @@ def assignment_title(name: str) -> str:
 
 def minigpt_view(records: Sequence[Record]) -> MiniGPTView | None:
     """The MiniGPT of one student: the last of the records that has one."""
-    record = next((record.minigpt for record in reversed(records) if record.minigpt is not None), None)
-    if record is None:
+    whole = next((record for record in reversed(records) if record.minigpt is not None), None)
+    if whole is None or (record := whole.minigpt) is None:
         return None
-    loss = _finite(record.validation_loss)
+    loss, before = _finite(record.validation_loss), whole.last_time
     own = {slot: whose == "own" for slot, whose in record.parts.items()}
     return MiniGPTView(
         stages=stages_of(own),
@@ -276,24 +225,48 @@ def minigpt_view(records: Sequence[Record]) -> MiniGPTView | None:
         loss=loss,
         record=record,
         meaning=_meaning(loss, _finite(record.floor), record.baselines),
-        curve=loss_curve(record.train_losses, floor=record.floor, baselines=record.baselines, final=loss),
-        map=heat_map(record.attention) if record.attention is not None else None,
+        change=_change(record, sum(own.values()), before),
+        curve=_curve(record, loss, before),
+        maps=heat_maps(record.attention) if record.attention is not None else None,
         prompt=shortened(record.prompt, LONGEST_SAMPLE, 40),
-        sample=shortened(record.sample, LONGEST_SAMPLE, 40),
+        samples=tuple(
+            Sample(temperature=each.temperature, text=shortened(each.text, LONGEST_SAMPLE, 40))
+            for each in record.samples[:MOST_SAMPLES]
+        ),
     )
+
+
+def _curve(record: MiniGPTRecord, loss: float | None, before: LastTime | None) -> Curve | None:
+    earlier = (before.train_losses, _finite(before.validation_loss)) if before is not None else ((), None)
+    return loss_curve(
+        record.train_losses,
+        floor=record.floor,
+        baselines=record.baselines,
+        final=loss,
+        before=earlier[0],
+        final_before=earlier[1],
+    )
+
+
+def _change(record: MiniGPTRecord, own: int, before: LastTime | None) -> str | None:
+    """What became better or worse since last time, in a sentence, and what else is not as it was."""
+    loss = _finite(record.validation_loss)
+    if loss is None or before is None or (earlier := _finite(before.validation_loss)) is None:
+        return None
+    start = f"Last time it was {earlier:.3f}"
+    steps = max((step for step, _ in before.train_losses), default=record.steps)
+    if steps != record.steps:
+        start += f" after {steps:,} steps"
+    had = sum(whose == "own" for whose in before.parts.values())
+    if had != own:
+        start += f", with {had} {'part' if had == 1 else 'parts'} of your own instead of {own}"
+    if abs(loss - earlier) < SAME_LOSS:
+        return f"{start}: there is hardly a difference."
+    return f"{start}: it is {abs(loss - earlier):.3f} {'better' if loss < earlier else 'worse'} now."
 
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def validation_loss(record: MiniGPTRecord | None) -> str:
-    """For a table of the class. A loss below the floor is marked: chance, or a model that knew the text."""
-    loss = _finite(record.validation_loss) if record is not None else None
-    if record is None or loss is None:
-        return "no model"
-    mark = "below the floor: " if record.floor is not None and loss < record.floor else ""
-    return f"{mark}{loss:.3f}"
 
 
 def _meaning(loss: float | None, floor: float | None, baselines: Mapping[str, float]) -> tuple[str, ...]:
@@ -329,43 +302,6 @@ def _against_floor(loss: float, floor: float) -> str:
     return f"{start}. Your MiniGPT is {loss - floor:.2f} above it."
 
 
-def task_statistics(results: Sequence[Result]) -> list[TaskStatistics]:
-    """Mean and median of each task, in the order of the assignments and their tasks."""
-    found = []
-    for assignment in sorted({result.assignment for result in results}):
-        graded = [result for result in results if result.assignment == assignment and result.status == "graded"]
-        for task in _all_tasks(graded):
-            same = [one for result in graded for one in result.tasks if one.id == task.id]
-            scores = [one.score for one in same]
-            found.append(
-                TaskStatistics(
-                    assignment=assignment,
-                    id=task.id,
-                    title=task.title or task.id,
-                    max_score=max(one.max_score for one in same),
-                    mean=statistics.fmean(scores),
-                    median=statistics.median(scores),
-                    passed=sum(one.passed for one in same),
-                    graded=len(same),
-                )
-            )
-    return found
-
-
-def _all_tasks(results: Sequence[Result]) -> list[TaskResult]:
-    """Each task once, by assignment, in the order of the manifest as the results have it."""
-    found: dict[str, TaskResult] = {}
-    for result in sorted(results, key=lambda result: result.assignment):
-        for task in result.tasks:
-            found.setdefault(task.id, task)
-    return list(found.values())
-
-
-def _student_row(name: str, records: Sequence[Record]) -> StudentRow:
-    results = {record.result.assignment: record.result for record in records}
-    return StudentRow(name, results, total_points(results.values()), minigpt_view(records))
-
-
 def _make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("autograder"),
@@ -377,14 +313,19 @@ def _make_environment() -> Environment:
     environment.filters |= {
         "assignment_title": assignment_title,
         "first_line": first_line,
-        "loss": validation_loss,
         "score": score_of,
         "shortened": shortened,
         "state": task_state,
+        "with_code": with_code,
         "url": lambda text: quote(text, safe=""),
     }
-    environment.globals |= {"STATUS_WORDS": STATUS_WORDS, "told": told}
+    environment.globals |= {
+        "STATUS_WORDS": STATUS_WORDS,
+        "diagnoses_of": diagnoses_of,
+        "diagnosis_of": diagnosis_of,
+        "told": told,
+    }
     return environment
 
 
-_environment = _make_environment()
+environment = _make_environment()

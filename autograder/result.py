@@ -67,13 +67,31 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
 
 
-class AttentionMap(msgspec.Struct, frozen=True, kw_only=True):
-    """Who attends to whom in one head: `weights[query][key]`, for the tokens of a short text."""
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """Who attends to whom in one head: a byte for each weight, row by row, in 255ths. A row is a query.
+
+    habit: what it looks at most; share: how much of its attention goes there. Both are reckoned outside the jail.
+    """
 
     layer: int
     head: int
+    habit: str
+    share: float
+    weights: bytes
+
+
+class Attention(msgspec.Struct, frozen=True, kw_only=True):
+    """The attention of every head, for the tokens of a short text."""
+
     tokens: tuple[str, ...]
-    weights: tuple[tuple[float, ...], ...]
+    heads: tuple[Head, ...]
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model wrote after the prompt, at one temperature; 0 is greedy."""
+
+    temperature: float
+    text: str
 
 
 class MiniGPTRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,20 +108,33 @@ class MiniGPTRecord(msgspec.Struct, frozen=True, kw_only=True):
     floor: float | None = None
     baselines: dict[str, float] = {}
     prompt: str = ""
-    sample: str = ""
-    attention: AttentionMap | None = None
+    samples: tuple[Sample, ...] = ()
+    attention: Attention | None = None
     message: str | None = None
+
+
+class LastTime(msgspec.Struct, frozen=True, kw_only=True):
+    """`history.json`: of the model that a student's earlier code made in an earlier grading, what is compared with.
+
+    The fields are those of a `MiniGPTRecord`.
+    """
+
+    parts: dict[str, Literal["own", "library"]]
+    train_losses: tuple[tuple[int, float], ...]
+    validation_loss: float
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of one student's submission to one assignment: what the reports are made of.
 
-    `minigpt` is in the last of a student's graded records: there is one model of all the parts that pass.
+    `minigpt` is in the last of a student's graded records: there is one model of all the parts that pass. Beside it is
+    what there was `last_time`, where the results went into a folder with earlier ones.
     """
 
     result: Result
     feedback: Feedback
     minigpt: MiniGPTRecord | None = None
+    last_time: LastTime | None = None
 
 
 def score_tasks(suite: Suite, outcomes: dict[str, Outcome]) -> tuple[TaskResult, ...]:

@@ -19,10 +19,11 @@ from torch import Tensor
 import datasets
 from autograder.jail.client import Jail, Submission
 from autograder.manifest import Manifest, Task
+from autograder.minigpt.maps import Maps, habits
 from autograder.minigpt.parts import SLOTS
 from autograder.minigpt.train import PRESETS
 from autograder.outcome import Fault, printable
-from autograder.result import AttentionMap, MiniGPTRecord, TaskResult, slots_that_pass
+from autograder.result import Attention, Head, MiniGPTRecord, Sample, TaskResult, slots_that_pass
 from autograder.testing import derived_seed
 from datasets import ngrams
 from datasets.stories import write_stories
@@ -33,8 +34,9 @@ TRAIN_SECONDS = 600.0
 JUDGED_WINDOWS = 4096
 JUDGED_BATCH = 256
 LONGEST_STORY = 400  # characters, and a few more than any has
-SAMPLE_TOKENS = 400
-MAP_LENGTH = 40
+TEMPERATURES = (0.0, 0.5, 0.8, 1.2)
+SAMPLE_TOKENS = 240
+MAP_LENGTH = 32
 CURVE_POINTS = 200
 
 
@@ -155,15 +157,19 @@ def _describe(record: MiniGPTRecord, submission: Submission, trained: Any, judge
         train_losses=losses,
         validation_loss=judge.loss(trained),
         prompt=prompt,
-        sample=_text(trained.sample(prompt, SAMPLE_TOKENS, 0.8, 0))[len(prompt) :],
-        attention=_sharpest_map(trained.attention(excerpt), excerpt),
+        samples=tuple(
+            Sample(temperature=temperature, text=_text(trained.sample(prompt, SAMPLE_TOKENS, temperature, 0), prompt))
+            for temperature in TEMPERATURES
+        ),
+        attention=attention_of(trained.attention(excerpt), excerpt),
     )
 
 
-def _text(value: object) -> str:
+def _text(value: object, prompt: str) -> str:
+    """What was written after the prompt."""
     if type(value) is not str:
         raise Fault("the sampled text is no text")
-    return printable(value[:4000])
+    return printable(value[len(prompt) : 4000])
 
 
 def _curve(losses: object) -> tuple[tuple[int, float], ...]:
@@ -182,20 +188,27 @@ def _curve(losses: object) -> tuple[tuple[int, float], ...]:
     )
 
 
-def _sharpest_map(layers: object, text: str) -> AttentionMap | None:
-    """Of all heads, the one that looks back at something particular, some way off, most decidedly."""
-    if type(layers) is not list:
+def attention_of(layers: object, text: str) -> Attention | None:
+    """Every head's map, and what it looks at most; None where these are no maps of that text."""
+    model = PRESETS[PRESET].model
+    shape = (int(model["n_heads"]), len(text), len(text))
+    if (
+        type(layers) is not list
+        or len(layers) != int(model["n_layers"])
+        or any(not isinstance(maps, Tensor) or maps.shape != shape for maps in layers)
+    ):
         return None
-    best: tuple[float, int, int, Tensor] | None = None
-    for layer, maps in enumerate(layers):
-        if not isinstance(maps, Tensor) or maps.dim() != 3 or maps.shape[1:] != (len(text), len(text)):
-            return None
-        far_back = maps.float().tril(-4)[:, :, 1:]  # not the last few characters, nor the very first
-        for head, sharpness in enumerate(far_back.amax(-1).mean(-1).tolist()):
-            if math.isfinite(sharpness) and (best is None or sharpness > best[0]):
-                best = (sharpness, layer, head, maps[head].float())
-    if best is None:
-        return None
-    _, layer, head, weights = best
-    rounded = tuple(tuple(round(value, 4) for value in row) for row in weights.tolist())
-    return AttentionMap(layer=layer, head=head, tokens=tuple(text), weights=rounded)
+    weights = torch.stack([maps.float() for maps in layers])  # (layers, heads, queries, keys)
+    weights = weights.nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+    small = (weights * 255).round().to(torch.uint8)
+    heads = tuple(
+        Head(
+            layer=habit.layer,
+            head=habit.head,
+            habit=habit.name.replace("token", "character"),  # which is what this preset's tokens are
+            share=round(min(habit.share, 1.0), 3),
+            weights=small[habit.layer, habit.head].numpy().tobytes(),
+        )
+        for habit in habits(Maps(tuple(text), weights))
+    )
+    return Attention(tokens=tuple(text), heads=heads)

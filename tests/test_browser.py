@@ -10,7 +10,6 @@ test is skipped, and fails where CI=true.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser.chromium import find_chromium, picture, started
 from browser.lab_server import PATIENCE, LabServer, environment
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from autograder.manifest import Assignment, Course
 from autograder.nbgrader_course import release_nbgrader
@@ -31,24 +31,10 @@ REPOSITORY = Path(__file__).parents[1]
 NAME = "04_attention"
 NAMES = {"ada": "Lovelace, Ada", "ben": "Franklin, Ben"}
 QUESTIONS = ("attention-question-1", "attention-question-2")
-IMAGES = REPOSITORY / "docs/images"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 expect.set_options(timeout=PATIENCE)
 
 
 # --- the browser -----------------------------------------------------------------------------------------------------
-
-
-def find_chromium() -> str:
-    """Its path. Nobody must take a run without it for a run with it: where CI=true, that is a failure."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is not None:
-        return found
-    reason = "no Chromium here, so JupyterLab is not tested in a browser: apt-get install chromium"
-    if os.environ.get("CI", "") not in ("", "0", "false"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +44,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
-        yield started
-        started.close()
-
-
-def picture(page: Page, name: str) -> None:
-    """A screenshot for the docs, where they are asked for."""
-    if os.environ.get("MINIGPT_SCREENSHOTS"):
-        IMAGES.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
+    with started() as browser:
+        yield browser
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])

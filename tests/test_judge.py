@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from autograder.minigpt.train import PRESETS
 from autograder.outcome import Fault
-from autograder.showcase import JUDGED_WINDOWS, LONGEST_STORY, Judge
+from autograder.showcase import JUDGED_WINDOWS, LONGEST_STORY, PRESET, Judge, attention_of
 from autograder.testing import derived_seed
 from datasets.stories import SEPARATOR, write_stories
 
@@ -80,3 +81,53 @@ def test_the_loss_is_that_of_the_true_next_characters(judge: Judge) -> None:
 def test_useless_logits_are_the_models_own_fault(judge: Judge, logits: Any) -> None:
     with pytest.raises(Fault, match="logits"):
         judge.loss(Answering(logits))
+
+
+# --- the attention maps ----------------------------------------------------------------------------------------------
+
+TEXT = "a fox met a fox"
+
+
+def maps(*heads: torch.Tensor) -> list[torch.Tensor]:
+    """A layer's maps for every layer: the heads that are given, and heads that look at themselves."""
+    model = PRESETS[PRESET].model
+    rest = [torch.eye(len(TEXT))] * (int(model["n_heads"]) - len(heads))
+    return [torch.stack([*heads, *rest])] * int(model["n_layers"])
+
+
+def test_every_head_has_its_map_and_its_habit() -> None:
+    before = torch.eye(len(TEXT)).roll(-1, 1).tril()  # each looks at the one before it, the first at nothing
+    before[0, 0] = 1
+    found = attention_of(maps(before), TEXT)
+    assert found is not None and found.tokens == tuple(TEXT)
+    places = [(head.layer, head.head) for head in found.heads]
+    assert places == sorted(places) and len(set(places)) == len(maps()) * len(maps()[0])
+    assert (found.heads[0].habit, found.heads[0].share) == ("the character before", 1.0)
+    assert (found.heads[1].habit, found.heads[1].share) == ("itself", 1.0)
+    assert list(found.heads[0].weights) == (255 * before).int().flatten().tolist()
+
+
+def test_maps_of_no_numbers_or_no_weights_are_told_within_bounds() -> None:
+    """What comes from the jail may be anything of the right shape."""
+    size = len(TEXT)
+    for value in (float("nan"), float("inf"), float("-inf"), -3.0, 1e30, True):
+        found = attention_of(maps(torch.full((size, size), value)), TEXT)
+        assert found is not None
+        assert 0 <= found.heads[0].share <= 1 and len(found.heads[0].weights) == size * size
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        None,
+        [],
+        [3, 3],
+        maps()[:1],
+        [layer[:, 1:] for layer in maps()],
+        [layer[:1] for layer in maps()],
+        [layer[0] for layer in maps()],
+        maps() * 1000,
+    ],
+)
+def test_what_is_no_maps_of_the_text_is_left_out(layers: Any) -> None:
+    assert attention_of(layers, TEXT) is None

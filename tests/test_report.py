@@ -17,13 +17,27 @@ import pytest
 
 import autograder.figures
 import autograder.report
-from autograder.figures import BOTTOM, LABEL_GAP, LEFT, PART_NAMES, RIGHT, TOP, heat_map, height_of, loss_curve, spread
+from autograder.class_report import class_page, grades_csv, write_reports
+from autograder.figures import (
+    BOTTOM,
+    LABEL_GAP,
+    LEFT,
+    PART_NAMES,
+    RIGHT,
+    TOP,
+    Shade,
+    heat_maps,
+    height_of,
+    loss_curve,
+    spread,
+)
 from autograder.minigpt.parts import SLOTS
-from autograder.outcome import STATUSES
-from autograder.report import STATUS_WORDS, class_page, grades_csv, student_page, write_reports
-from autograder.result import AttentionMap, Feedback, MiniGPTRecord, Record, Result, TaskResult
+from autograder.outcome import STATUSES, Diagnosis
+from autograder.report import STATUS_WORDS, student_page
+from autograder.result import Attention, Feedback, Head, LastTime, MiniGPTRecord, Record, Result, Sample, TaskResult
 from autograder.result import TestResult as CaseResult  # pytest would collect a class that is called Test...
 
+DIAGNOSIS = "You divide the scores by d_k instead of its root."
 SECRET = "expected 0.31337 at [2, 5]"
 HOSTILE = '</pre><script>alert("x")</script><img src=https://evil.example onerror=alert(1)>\u202egpj.exe\x00\x1b[31m'
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -120,20 +134,30 @@ def model(*own: str, **more: object) -> MiniGPTRecord:
         "floor": 0.124,
         "baselines": {"unigram": 3.156, "bigram": 2.157, "5-gram": 0.586},
         "prompt": PROMPT,
-        "sample": STORY,
+        "samples": samples(STORY, STORY[::-1]),
         "attention": attention_map("There was an orange boat in the barn.\nTh"),
     }
     return MiniGPTRecord(**given | more)
 
 
-def attention_map(text: str) -> AttentionMap:
-    """Looks at itself, and strongly at the last place where the same character stood."""
+def attention_map(text: str) -> Attention:
+    """Head 1 looks at itself, and strongly at the last place where the same character stood; head 0 just at itself."""
     rows = []
     for query in range(len(text)):
         scores = [3.0 if text[key] == text[query] else 1 / (1 + query - key) for key in range(query + 1)]
         total = sum(map(math.exp, scores))
-        rows.append(tuple(math.exp(score) / total for score in scores) + (0.0,) * (len(text) - query - 1))
-    return AttentionMap(layer=1, head=3, tokens=tuple(text), weights=tuple(rows))
+        rows.append([math.exp(score) / total for score in scores] + [0.0] * (len(text) - query - 1))
+    own = [[float(query == key) for key in range(len(text))] for query in range(len(text))]
+    return Attention(tokens=tuple(text), heads=(head(0, own, "itself", 1.0), head(1, rows)))
+
+
+def head(number: int, rows: list[list[float]], habit: str = "the same character, earlier", share: float = 0.6) -> Head:
+    weights = bytes(round(255 * weight) for row in rows for weight in row)
+    return Head(layer=1, head=number, habit=habit, share=share, weights=weights)
+
+
+def samples(*texts: str) -> tuple[Sample, ...]:
+    return tuple(Sample(temperature=number / 2, text=text) for number, text in enumerate(texts))
 
 
 def a_class() -> list[Record]:
@@ -149,13 +173,13 @@ def a_class() -> list[Record]:
                 "test_hidden_dtype": SECRET,
             },
             notices=("notes.txt is ignored: a submission is attention.py alone", f"{HOSTILE} is ignored"),
-        ), minigpt=model("attention", sample=HOSTILE + STORY, prompt="<b>" + PROMPT, validation_loss=0.101)),
+        ), minigpt=model("attention", samples=samples(HOSTILE + STORY), prompt="<b>" + PROMPT, validation_loss=0.101)),
         record("ada", "04_attention", attention_tasks("passed"), minigpt=model("attention", "tokenizer", "bpe", validation_loss=0.39)),
         record("ada", "01_tokenizer", tokenizer_tasks("passed")),
         record("grace@example.edu", "01_tokenizer", tokenizer_tasks("not_attempted"), **MISSING),
         record("+eve", "04_attention", cheating, isolation="none", minigpt=model(
             message="Your MiniGPT could not be trained: ValueError: " + HOSTILE, steps=0, train_losses=(),
-            validation_loss=None, sample="", attention=None)),
+            validation_loss=None, samples=(), attention=None)),
         record("+eve", "01_tokenizer", tokenizer_tasks("not_attempted")),
         record("Bob-2_x.y", "04_attention", status="grader_error", message=f"the tests could not run\n{SECRET}"),
         record("Bob-2_x.y", "01_tokenizer", tokenizer_tasks("passed"), feedback=Feedback(notices=("=1+1",))),
@@ -265,7 +289,7 @@ def test_text_of_a_student_is_escaped_cleaned_and_cut(student: str | None) -> No
 def test_long_messages_are_cut() -> None:
     tasks = attention_tasks("failed")
     long = Feedback(messages={"test_axis": "x" * 100_000, "test_large": "line\n" * 5000}, notices=("y" * 100_000,))
-    huge = model(sample="z" * 100_000, message="m" * 100_000)
+    huge = model(samples=samples(*["z" * 100_000] * 100), message="m" * 100_000)
     page = student_page("ada", [record("ada", "04_attention", tasks, feedback=long, minigpt=huge)])
     assert len(page) < 120_000
     assert page.count("line\n") < 40
@@ -342,9 +366,13 @@ def test_nothing_handed_in_counts_as_zero() -> None:
 
 
 def test_tasks_show_their_points_and_how_far_they_are() -> None:
-    cells = cell_texts(Page(page_of("grace@example.edu")))
-    for expected in ("Softmax that does not overflow", "2 / 6", "partly done", "5 / 5", "done", "not started", "0 / 9"):
-        assert expected in cells
+    tasks = [text for _, text in Page(page_of("grace@example.edu")).all("summary")]
+    assert tasks == [
+        "Softmax that does not overflow partly done 2 / 6",
+        "The causal mask done 5 / 5",
+        "Scaled dot-product attention partly done 2 / 10",
+        "Causal multi-head self-attention not started 0 / 9",
+    ]
 
 
 def test_notices_are_shown() -> None:
@@ -441,30 +469,130 @@ def test_labels_beside_the_curve_do_not_overlap() -> None:
     assert spread([40.0, 200.0]) == [40.0, 200.0]
 
 
-def test_the_attention_map_shows_each_weight_at_its_place() -> None:
-    weights = ((1.0, 0.0), (0.25, 0.75))
-    found = heat_map(AttentionMap(layer=0, head=0, tokens=(" ", "a"), weights=weights))
+def test_a_map_shows_each_weight_at_its_place() -> None:
+    found = heat_maps(Attention(tokens=(" ", "a"), heads=(head(0, [[1.0, 0.0], [0.25, 0.75]]),)))
     assert found.labels == ("␣", "a")
-    assert [(cell.row, cell.column, cell.opacity) for cell in found.cells] == [(0, 0, 1.0), (1, 0, 0.5), (1, 1, 0.87)]
+    assert drawn(found.heads[0].shades) == {(0, 0): 1.0, (1, 0): 0.5, (1, 1): 0.9}
+    maps = Page(page_of("ada")).all("path", "cell")
+    places = {place for attributes, _ in maps[:50] for place in runs(attributes["d"])}
+    assert places and all(key <= query for query, key in places)  # causal: nothing of the future
+
+
+def runs(path: str) -> list[tuple[int, int]]:
+    """Row and column of every cell that a path goes over."""
+    found = re.findall(r"M(\d+) (\d+)\.5h(\d+)", path)
+    return [(int(y), int(x) + step) for x, y, length in found for step in range(int(length))]
+
+
+def drawn(shades: tuple[Shade, ...]) -> dict[tuple[int, int], float]:
+    return {place: shade.opacity for shade in shades for place in runs(shade.path)}
+
+
+def test_every_head_has_a_map_and_says_what_it_looks_at() -> None:
     page = Page(page_of("ada"))
-    cells = [(float(a["x"]), float(a["y"])) for a, _ in page.all("rect", "cell") if "x" in a]
-    columns, rows = sorted({x for x, _ in cells}), sorted({y for _, y in cells})
-    drawn = {(rows.index(y), columns.index(x)) for x, y in cells}
-    assert drawn == {(query, key) for query in range(40) for key in range(query + 1)}  # causal: nothing of the future
+    told = [text for _, text in page.all("li") if text.startswith("Layer")]
+    assert told == ["Layer 1, head 0 itself, 100 %", "Layer 1, head 1 the same character, earlier, 60 %"]
+    assert len(page.all("svg", "map")) == 1
+    assert (
+        "Layer 1, head 1, in large." in page.all("figcaption")[-1][1]
+    )  # the one that looks back, not the one at itself
 
 
-@pytest.mark.parametrize("weights", [(), ((1.0,),), ((1.0, 0.0), (1.0,))])
-def test_an_attention_map_that_is_no_square_is_left_out(weights: tuple[tuple[float, ...], ...]) -> None:
-    broken = AttentionMap(layer=0, head=0, tokens=("a", "b"), weights=weights)
+@pytest.mark.parametrize("weights", [b"", b"\xff", b"\xff\x00\xff", b"\xff" * 5])
+def test_maps_that_are_no_squares_are_left_out(weights: bytes) -> None:
+    whole = head(0, [[1.0, 0.0], [0.5, 0.5]])
+    broken = Attention(tokens=("a", "b"), heads=(whole, msgspec.structs.replace(whole, weights=weights)))
     page = Page(student_page("ada", [record("ada", "04_attention", minigpt=model(attention=broken))]))
     assert page.all("svg", "map") == [] and page.faults == []
+    none = model(attention=Attention(tokens=("a",), heads=()))
+    assert Page(student_page("ada", [record("ada", "04_attention", minigpt=none)])).all("svg", "map") == []
 
 
-def test_strange_weights_and_tokens_are_drawn_within_bounds() -> None:
-    strange = AttentionMap(layer=0, head=0, tokens=("<i>\ud800", "\x00"), weights=((math.nan, 9.0), (-1.0, math.inf)))
+def test_strange_tokens_and_too_many_of_them_stay_within_bounds() -> None:
+    strange = Attention(tokens=("<i>\ud800", "\x00"), heads=(head(0, [[1.0, 0.0], [0.0, 0.0]]),))
     page = student_page("ada", [record("ada", "04_attention", minigpt=model(attention=strange))])
-    assert [cell.opacity for cell in heat_map(strange).cells] == [1.0]
     assert "<i>" not in page and page.encode()
+    many = Attention(tokens=("a",) * 200, heads=(head(0, [[1.0] * 200] * 200),) * 100)
+    found = heat_maps(many)
+    assert len(found.labels) == 40 and not found.whole and len(found.heads) == 64
+    assert max(drawn(found.chosen.shades)) == (39, 39)
+
+
+# --- last time -------------------------------------------------------------------------------------------------------
+
+
+def compared(loss: float, own: tuple[str, ...] = ("attention",), steps: int = 1000) -> Page:
+    """The page of a student whose model had this loss last time."""
+    parts = {slot: "own" if slot in own else "library" for slot in SLOTS}
+    before = LastTime(parts=parts, train_losses=((100, 3.0), (steps, 1.0)), validation_loss=loss)
+    one = record("ada", "04_attention", minigpt=model("attention", validation_loss=0.384))
+    return Page(student_page("ada", [msgspec.structs.replace(one, last_time=before)]))
+
+
+@pytest.mark.parametrize(
+    ("last_time", "said"),
+    [
+        ((0.5,), "Last time it was 0.500: it is 0.116 better now."),
+        ((0.3,), "Last time it was 0.300: it is 0.084 worse now."),
+        ((0.386,), "Last time it was 0.386: there is hardly a difference."),
+        ((0.5, ()), "Last time it was 0.500, with 0 parts of your own instead of 1: it is 0.116 better now."),
+        (
+            (0.5, ("norm", "loss")),
+            "Last time it was 0.500, with 2 parts of your own instead of 1: it is 0.116 better now.",
+        ),
+        ((0.5, ("attention",), 2000), "Last time it was 0.500 after 2,000 steps: it is 0.116 better now."),
+    ],
+)
+def test_the_loss_is_compared_with_last_time(last_time: tuple, said: str) -> None:
+    assert said in [text for _, text in compared(*last_time).all("p")]
+
+
+def test_the_curve_of_last_time_stands_beside_the_new_one_on_the_same_scale() -> None:
+    page = compared(0.5, steps=2000)
+    (attributes, _), (later, _) = page.all("polyline", "before")[0], page.all("polyline", "loss")[0]
+    points = [tuple(map(float, point.split(","))) for point in attributes["points"].split()]
+    assert points[-1][0] == RIGHT  # its 2000 steps are the longer ones
+    assert float(later["points"].split()[-1].split(",")[0]) == (LEFT + RIGHT) / 2  # 1000 steps
+    assert "last time 0.50" in [text for _, text in page.all("text")]
+    assert Page(page_of("ada")).all("polyline", "before") == [] and "Last time" not in page_of("ada")
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_of_last_time_that_is_no_number_is_left_out(loss: float) -> None:
+    assert not [text for _, text in compared(loss).all("p") if "Last time" in text]
+
+
+# --- diagnoses -------------------------------------------------------------------------------------------------------
+
+
+def diagnosed(**says: str) -> Page:
+    """The page of a student some of whose tests were diagnosed so."""
+    diagnoses = {f"test_{id}": Diagnosis("a_mistake", text) for id, text in says.items()}
+    statuses = "passed passed passed passed passed failed failed failed"
+    tasks = attention_tasks(statuses + " passed")
+    return Page(student_page("ada", [record("ada", "04_attention", tasks, feedback=Feedback(diagnoses=diagnoses))]))
+
+
+def test_one_diagnosis_of_several_tests_is_told_once_for_the_task() -> None:
+    told = [text for _, text in diagnosed(oracle=DIAGNOSIS, hidden_blind=DIAGNOSIS).all("p", "diagnosis")]
+    assert told == [f"Diagnosis: {DIAGNOSIS} 2 tests say so"]
+
+
+def test_different_diagnoses_of_a_task_stand_at_their_tests() -> None:
+    page = diagnosed(oracle=DIAGNOSIS, hidden_blind="A blind query gets NaN from <you>.")
+    tests = [text for _, text in page.all("li", "test") if "Diagnosis:" in text]
+    assert len(tests) == 2 and len(page.all("p", "diagnosis")) == 2
+    assert "torch's" in tests[0] and DIAGNOSIS in tests[0]
+    assert "hidden test" in tests[1] and "A blind query gets NaN from <you>." in tests[1]
+
+
+def test_a_test_that_passed_has_no_diagnosis() -> None:
+    assert diagnosed(axis=DIAGNOSIS).all("p", "diagnosis") == []
+
+
+def test_a_task_that_is_not_done_names_the_command_for_its_hints() -> None:
+    commands = [text for _, text in Page(page_of("grace@example.edu")).all("code")]
+    assert commands == ["minigpt hint softmax", "minigpt hint sdpa", "minigpt hint attention"]
 
 
 # --- the class's page ------------------------------------------------------------------------------------------------
@@ -575,7 +703,8 @@ def test_reports_are_written_and_nothing_else(tmp_path: Path) -> None:
     write_reports(tmp_path, named())
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     students = ("+eve", "Bob-2_x.y", "ada", "grace@example.edu")
-    assert found == sorted([*(f"{student}/index.html" for student in students), "grades.csv", "index.html"])
+    tables = ("grades.csv", "tests.csv", "diagnoses.csv")
+    assert found == sorted([*(f"{student}/index.html" for student in students), *tables, "index.html"])
     assert (tmp_path / "ada/index.html").read_text(encoding="utf-8") == page_of("ada")
     assert (tmp_path / "grades.csv").read_bytes().decode() == grades_csv(named())
     assert b"\r\n" in (tmp_path / "grades.csv").read_bytes() and b"\r\r" not in (tmp_path / "grades.csv").read_bytes()

@@ -84,7 +84,9 @@ def test_under_the_grader_the_model_is_made_of_the_students_own_parts(finished: 
     assert {slot for slot, whose in models["ben"].parts.items() if whose == "own"} == set(TOKENIZERS)
     for model in models.values():
         assert model.validation_loss is not None and model.validation_loss < UNIGRAM
-        assert model.attention is not None and len(model.sample) > 100
+        assert model.attention is not None and len(model.attention.heads) == 8
+        assert [each.temperature for each in model.samples] == [0.0, 0.5, 0.8, 1.2]
+        assert all(len(each.text) > 100 for each in model.samples)
 
 
 def test_the_assembled_package_is_the_students_alone_and_runs_alone(finished: Course, tmp_path: Path) -> None:
