@@ -27,37 +27,53 @@ LibraryOption = Annotated[bool, typer.Option("--library", help="In the model tha
 @app.command()
 def check(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Assignments or tasks.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again whenever you save; Ctrl-C ends it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Stop in the debugger where the first test fails.")] = False,
     course: CourseOption = None,
 ) -> None:
     """Run the visible tests of an assignment or a task on your own code."""
-    from autograder import check as checking
+    if watch and debug:
+        raise Wrong("--watch and --debug do not go together: take one of them")
+    found, wanted = Course.find(course), names or []
+    if watch:
+        from autograder.watch import watch_command
 
-    results = []
-    for assignment, tasks in checking.select(Course.find(course), names or []):
-        results.append(checking.check(assignment, tasks))
-        checking.show(results[-1], console)
-    raise typer.Exit(0 if all(result.passed for result in results) else 1)
+        raise typer.Exit(watch_command(found, wanted, console))
+    if debug:
+        from autograder.debugging import debug_command
+
+        raise typer.Exit(debug_command(found, wanted, console))
+    from autograder.check import check_command
+
+    raise typer.Exit(check_command(found, wanted, console))
 
 
 @app.command()
-def status(course: CourseOption = None) -> None:
-    """Show which parts of the MiniGPT are your own, and what to do next."""
+def status(
+    train: Annotated[
+        bool, typer.Option("--train", help="First train the preset tiny with your parts, about a minute, and keep it.")
+    ] = False,
+    course: CourseOption = None,
+) -> None:
+    """Draw the MiniGPT with your own parts filled, what it reaches, and what to do next."""
     from autograder.status import show_status
 
-    show_status(Course.find(course), console)
+    show_status(Course.find(course), console, train=train)
 
 
 @app.command()
 def hint(
-    task: Annotated[str, typer.Argument(help="The task's id, as `minigpt check` shows it.")],
+    task: Annotated[
+        str | None, typer.Argument(help="A task, or an assignment; without it, the first task that does not pass.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Show the one that you saw last.")] = False,
+    start: Annotated[int | None, typer.Option("--from", help="Go back to hint 1, 2 or 3, and on from there.")] = None,
     course: CourseOption = None,
 ) -> None:
     """Show the next hint of a task: first a nudge, at last nearly the answer."""
-    from autograder.hints import next_hint
+    from autograder.hints import show_hint
 
-    found = Course.find(course)
-    number, total, text = next_hint(found, task)
-    console.print(f"Hint {number} of {total} for {task}: {text}", markup=False)
+    show_hint(Course.find(course), task, console, again=again, start=start)
 
 
 @app.command("reset")
@@ -94,7 +110,10 @@ def submit_command(
 def train(
     out: Annotated[Path, typer.Option(help="Where the checkpoint and the loss curve go.")] = Path("runs/minigpt"),
     preset: Annotated[
-        str, typer.Option(help="Sizes, text, schedule: tiny, small, bpe, python, shakespeare-char; or speedrun.")
+        str,
+        typer.Option(
+            help="Sizes, text, schedule: tiny, small, bpe, python, shakespeare-char, shakespeare-bpe, gpu; or speedrun."
+        ),
     ] = "tiny",
     corpus: Annotated[Path | None, typer.Option(help="Your own text file, instead of the preset's.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the preset's.")] = None,
@@ -109,7 +128,9 @@ def train(
     max_norm: Annotated[float | None, typer.Option(min=0.0, help="Clip gradients to this norm; 0: do not.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Weights, batches and dropout.")] = None,
     amp: Annotated[bool, typer.Option("--amp", help="Compute in bfloat16.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; without it, what the preset is meant for.")
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="torch.compile, where a compiler is there.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Event files for TensorBoard too.")] = False,
     who: Annotated[str | None, typer.Option(help="speedrun: your name on the leaderboard.")] = None,

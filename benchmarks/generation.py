@@ -20,21 +20,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
-from rich.console import Console
+from rich.box import MARKDOWN
 from rich.progress import Progress
 from rich.table import Table
+from shared import machine, reference_parts, wide_console
 from torch import Tensor, nn
 
-from autograder.in_process import load_module
-from autograder.manifest import Course
-from autograder.minigpt.assemble import assemble_parts, provenance
 from autograder.minigpt.config import GPTConfig
 from autograder.minigpt.library import library_parts
 from autograder.minigpt.model import build_model
-from autograder.minigpt.parts import SLOTS, Parts
+from autograder.minigpt.parts import Parts
 
 CONTEXT = 256
 WAYS = {
@@ -43,17 +40,6 @@ WAYS = {
     "beyond the context": (1, 256, 8),
     "8 prompts at once": (8, 225, 30),
 }  # name: prompts, tokens in each, tokens to write after the first
-
-
-def reference_parts() -> Parts:
-    """All parts of the reference solutions."""
-    symbols: dict[str, object] = {}
-    for assignment in Course.find(Path(__file__).parent).assignments():
-        module = load_module(assignment.reference)
-        slots = {task.part for task in assignment.manifest.tasks if task.part is not None}
-        symbols |= {name: getattr(module, name) for slot in slots for name in SLOTS[slot]}
-    assert not provenance(symbols).library
-    return assemble_parts(symbols)
 
 
 def sharp_model(config: GPTConfig, parts: Parts) -> nn.Module:
@@ -121,9 +107,12 @@ def main() -> None:
         bias=False,
     )
     torch.set_num_threads(1)
+    console = wide_console()
+    console.print(machine(), soft_wrap=True)
     table = Table(
         title=f"tokens per second, {config.n_layers} layers, {config.d_model} wide, context {CONTEXT}, "
-        f"{options.repetitions} repetitions"
+        f"{options.repetitions} repetitions",
+        box=MARKDOWN,
     )
     for column in ("parts", "", "with the cache", "recomputing", "times"):
         table.add_column(column, justify="left" if column in ("parts", "") else "right")
@@ -140,8 +129,6 @@ def main() -> None:
                     share = step_seconds(model, options.repetitions) * cached
                     notes.append(f"{whose}: {1000 / cached:.2f} ms a token with the cache, {share:.0%} in the model")
                 progress.advance(bar)
-            table.add_section()
-    console = Console()
     console.print(table)
     console.print("\n".join(notes))
 

@@ -12,7 +12,7 @@ import statistics
 from dataclasses import replace
 
 import torch
-from plain_gpt import BLOCK, train_plain
+from plain_gpt import CPU, train_plain
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +35,7 @@ def main() -> None:
     fast: list[tuple[float, float]] = []
     for seed in range(options.repetitions):
         model, seconds = train_plain(train, size, seed=seed)
-        plain.append((seconds, whole_loss(model, validation, BLOCK)))
+        plain.append((seconds, whole_loss(model, validation, CPU.block)))
         result = run_speedrun(train, validation, size, Recipe(seed=seed))
         fast.append((result.seconds, result.loss))
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
 from autograder.manifest import CourseError
+from autograder.minigpt.library import library_parts
+from autograder.minigpt.library.transformer import count_parameters
 from autograder.minigpt.train import PRESETS
 from autograder.training_command import Overrides, train_command
 
@@ -103,6 +108,91 @@ def test_what_cannot_be_is_told_before_anything_is_done(
     with pytest.raises(CourseError, match=said):
         train(tmp_path / "run", corpus, **more)  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
+
+
+def test_each_preset_for_shakespeare_is_nanogpts() -> None:
+    """Its README's options for a processor, and config/train_shakespeare_char.py for a GPU."""
+    char, gpu = PRESETS["shakespeare-char"], PRESETS["gpu"]
+    shape = ("n_layers", "n_heads", "d_model", "context_length")
+    assert [char.model[name] for name in shape] == [4, 4, 128, 64]
+    assert [gpu.model[name] for name in shape] == [6, 6, 384, 256]
+    assert (char.model.get("dropout", 0.0), gpu.model["dropout"]) == (0.0, 0.2)
+    assert (char.training.batch_size, char.training.steps) == (12, 2000)
+    assert (gpu.training.batch_size, gpu.training.steps, gpu.training.amp) == (64, 5000, True)
+    for training in (char.training, gpu.training):
+        assert (training.max_lr, training.min_lr, training.warmup_steps) == (1e-3, 1e-4, 100)
+        assert (training.betas, training.weight_decay, training.max_norm) == ((0.9, 0.99), 0.1, 1.0)
+    config = gpu.config(65)
+    assert library_parts().GPT(config, library_parts()).lm_head.weight.shape == (65, 384)
+    assert 10.6e6 < count_parameters(config) < 10.8e6  # nanoGPT says 10.65M
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_preset_for_a_gpu_says_what_to_do_without_one(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(CourseError, match=r"meant for a GPU.*--preset shakespeare-char.*--device cpu --steps 3"):
+        train(tmp_path / "run", corpus, preset="gpu")
+    assert not (tmp_path / "run").exists()
+
+
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The preset `gpu` with a model that a processor can train. Gives what each run is told about compiling."""
+    model = {"context_length": 16, "d_model": 16, "n_layers": 1, "n_heads": 2, "dropout": 0.2, "bias": False}
+    monkeypatch.setitem(PRESETS, "gpu", replace(PRESETS["gpu"], model=model))
+    asked: list[bool] = []
+
+    def not_here(*arguments: object) -> str:
+        asked.append(True)
+        return "no compiler in this test"
+
+    monkeypatch.setattr("autograder.minigpt.run.compile_model", not_here)
+    return asked
+
+
+def test_the_preset_for_a_gpu_runs_on_a_processor_if_asked(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = small_gpu(monkeypatch)
+    said = train(tmp_path / "run", corpus, preset="gpu", device="cpu")
+    assert "meant for a GPU: on a processor a step takes about 20 seconds, and there are 3" in said
+    assert "could not be compiled" in said and asked == [True]
+    assert training_of(tmp_path / "run")["amp"] is True
+    assert "validation loss" in said
+
+
+def test_attention_is_fused_where_the_preset_is_for_a_gpu(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A student's own attention steps back, and run.json says so; for other presets it is used."""
+    used: list[str] = []
+
+    class Attention(library_parts().CausalSelfAttention):  # type: ignore[misc]
+        def forward(self, *arguments: Any, **options: Any) -> Any:
+            used.append("own")
+            return super().forward(*arguments, **options)
+
+    own = {"CausalSelfAttention": Attention, "KVCache": library_parts().KVCache}
+    monkeypatch.setattr("autograder.training_command.own_symbols", lambda: dict(own))
+    small_gpu(monkeypatch)
+    console = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    for preset in ("gpu", "tiny"):
+        train_command(tmp_path / preset, preset, corpus, 2, False, False, 1, console, device="cpu")
+        own_parts = json.loads((tmp_path / preset / "run.json").read_text())["provenance"]["own"]
+        assert own_parts == (["attention"] if preset == "tiny" else [])
+        assert bool(used) == (preset == "tiny")
+    assert console.export_text().count("attention is the library's for this preset") == 1
+
+
+def test_byte_pairs_are_told_for_each_character_too(tmp_path: Path, corpus: Path) -> None:
+    said = train(tmp_path / "run", corpus, preset="shakespeare-bpe")
+    assert "byte pairs are the library's, learned from the stories" in said
+    found = re.search(r"validation loss (\d\.\d+) nats per token, about (\d\.\d+) per character", said)
+    assert found is not None, said
+    assert 0.2 < float(found[2]) / float(found[1]) < 0.9  # a token is a few characters long
+
+
+def test_a_file_in_place_of_the_folder_is_told_in_words(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(CourseError, match=r"^File exists \(.*corpus\.txt\)"):
+        train(corpus, corpus)
 
 
 def test_a_run_that_diverges_is_told_in_a_sentence(tmp_path: Path, corpus: Path) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -208,9 +208,19 @@ def run_speedrun(
     recipe = recipe or Recipe()
     torch.manual_seed(recipe.seed)
     model = SpeedrunGPT(vocab_size, recipe)
+    began = time.perf_counter()
+    for step, loss in enumerate(updates(model, train_ids, recipe)):
+        if on_step is not None:
+            on_step(step, loss.item())
+    seconds = time.perf_counter() - began
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return SpeedrunResult(whole_loss(model, validation_ids, recipe.context_length), seconds, recipe.steps, parameters)
+
+
+def updates(model: SpeedrunGPT, train_ids: Int[Tensor, " tokens"], recipe: Recipe) -> Iterator[Tensor]:
+    """Makes one step after the other, and gives each one's loss."""
     optimizers = make_optimizers(model, recipe)
     generator = torch.Generator().manual_seed(recipe.seed)
-    began = time.perf_counter()
     for step in range(recipe.steps):
         for optimizer, lr in zip(optimizers, (recipe.adam_lr, recipe.muon_lr), strict=False):
             optimizer.param_groups[0]["lr"] = lr * share_of_lr(step, recipe)
@@ -220,11 +230,7 @@ def run_speedrun(
         for optimizer in optimizers:
             optimizer.step()
         model.zero_grad(set_to_none=True)
-        if on_step is not None:
-            on_step(step, loss.item())
-    seconds = time.perf_counter() - began
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return SpeedrunResult(whole_loss(model, validation_ids, recipe.context_length), seconds, recipe.steps, parameters)
+        yield loss.detach()
 
 
 def make_optimizers(model: SpeedrunGPT, recipe: Recipe) -> list[torch.optim.Optimizer]:

@@ -94,11 +94,15 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """A model's fields, all but `vocab_size`, how to train it, and the name of the corpus that this is meant for."""
+    """A model's fields, all but `vocab_size`, how to train it, and the name of the corpus that this is meant for.
+
+    `gpu` says that it is meant for a GPU: the model is compiled, and attention is the library's, which is fused.
+    """
 
     model: Mapping[str, Any] = field(default_factory=dict)
     training: TrainConfig = field(default_factory=TrainConfig)
     corpus: str = "stories"
+    gpu: bool = False
 
     def config(self, vocab_size: int) -> GPTConfig:
         return GPTConfig(vocab_size=vocab_size, **self.model)
@@ -142,6 +146,34 @@ PRESETS: dict[str, Preset] = {
         model={"context_length": 64, "d_model": 128, "n_layers": 4, "n_heads": 4, "bias": False},
         training=TrainConfig(steps=2000, batch_size=12, warmup_steps=100, eval_every=250),
         corpus="shakespeare",
+    ),
+    # the same size on byte pairs, with RoPE
+    "shakespeare-bpe": Preset(
+        model={"context_length": 64, "d_model": 128, "n_layers": 4, "n_heads": 4, "bias": False, "positions": "rope"},
+        training=TrainConfig(
+            steps=2000,
+            batch_size=12,
+            max_lr=2e-3,
+            warmup_steps=100,
+            eval_every=250,
+            tokenizer="bpe",
+            vocab_size=1024,
+        ),
+        corpus="shakespeare",
+    ),
+    # nanoGPT's config/train_shakespeare_char.py, for a GPU
+    "gpu": Preset(
+        model={
+            "context_length": 256,
+            "d_model": 384,
+            "n_layers": 6,
+            "n_heads": 6,
+            "dropout": 0.2,
+            "bias": False,
+        },
+        training=TrainConfig(steps=5000, batch_size=64, warmup_steps=100, eval_every=250, eval_windows=256, amp=True),
+        corpus="shakespeare",
+        gpu=True,
     ),
 }
 

@@ -66,21 +66,26 @@ def merge_heads(x: Float[Tensor, "... heads time head_dim"]) -> Float[Tensor, ".
 
 
 class KVCache:
-    """Keys and values so far, joined along time."""
+    """Keys and values so far, with room for more: a new position is written into it, and nothing is copied.
+
+    When the room is full, it is made twice as long as what is there. No gradients flow through it.
+    """
 
     def __init__(self) -> None:
-        self._pair: tuple[Tensor, ...] | None = None
-
-    @property
-    def length(self) -> int:
-        return 0 if self._pair is None else self._pair[0].shape[-2]
+        self.length = 0
+        self._room: list[Tensor] = []  # of keys and of values: (batch, heads, more than length, head_dim)
 
     def append(
         self, k: Float[Tensor, "batch heads time head_dim"], v: Float[Tensor, "batch heads time head_dim"]
     ) -> tuple[Float[Tensor, "batch heads keys head_dim"], Float[Tensor, "batch heads keys head_dim"]]:
-        new = (k, v)
-        self._pair = new if self._pair is None else tuple(map(torch.cat, zip(self._pair, new, strict=True), (-2, -2)))
-        return self._pair[0], self._pair[1]
+        start, self.length = self.length, self.length + k.shape[-2]
+        new = (k.detach(), v.detach())
+        if not self._room or self._room[0].shape[-2] < self.length:
+            old = [room[..., :start, :] for room in self._room] or [each[..., :0, :] for each in new]
+            self._room = [F.pad(each, (0, 0, 0, 2 * self.length - start)) for each in old]
+        for room, each in zip(self._room, new, strict=True):
+            room[..., start : self.length, :] = each
+        return self._room[0][..., : self.length, :], self._room[1][..., : self.length, :]
 
 
 class CausalSelfAttention(nn.Module):
