@@ -37,7 +37,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the project's own tests."""
     install(session, "instructor,cluster,dev")
-    session.run("pytest", *(session.posargs or ["tests"]))
+    session.run("pytest", *(session.posargs or ["--numprocesses", "2", "--dist", "loadscope", "tests"]))
 
 
 @nox.session

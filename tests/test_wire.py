@@ -76,7 +76,7 @@ class Text(str):
         wire,
         [[object()]],
     ],
-    ids=repr,
+    ids=["object", "text", "counter", "set", "complex", "complex-tensor", "range", "module", "nested"],
 )
 def test_nothing_else_is_sent(value: object) -> None:
     with pytest.raises(WireError):
