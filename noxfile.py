@@ -55,6 +55,21 @@ def mutation(session: nox.Session) -> None:
 
 
 @nox.session
+def diagnoses(session: nox.Session) -> None:
+    """See whether each known mistake is told by its name, under the grader and in a student's repository."""
+    install(session, "instructor")
+    session.run("python", "solutions/tools/write_diagnoses.py", "--check")
+    session.run("python", "solutions/tools/check_diagnoses.py", *session.posargs)
+
+
+@nox.session
+def shapes(session: nox.Session) -> None:
+    """See that no right answer is told of a wrong shape: some minutes."""
+    install(session, "instructor")
+    session.run("python", "solutions/tools/check_shapes.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff."""
     session.install("--quiet", "ruff", "-c", "constraints.txt")
@@ -81,17 +96,28 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time the grading of one submission and of a class, beside nbgrader's ways, and the parts that are easily slow."""
+    """Time training, writing, byte pairs, grading and `check --watch`, beside other ways: half an hour."""
     install(session, "instructor,cluster,dev")
-    for name in ("grading", "throughput", "nbgrader_execution", "visible_suites", "train_bpe"):
-        session.run("python", f"benchmarks/{name}.py")
+    for command in (
+        "training",
+        "generation",
+        "byte_pairs --gpt2 --recounting",
+        "grading",
+        "throughput",
+        "nbgrader_execution",
+        "visible_suites",
+        "watch",
+    ):
+        name, *options = command.split()
+        session.run("python", f"benchmarks/{name}.py", *options)
 
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
-    """Take the pictures in docs/images again, of JupyterLab and formgrader in Debian's Chromium."""
+    """Take the pictures in docs/images again, in Debian's Chromium; those of reports are of what `demo` left."""
     install(session, "instructor,dev")
     session.run("pytest", "tests/test_browser.py", env={"MINIGPT_SCREENSHOTS": "1"})
+    session.run("pytest", "tests/test_pages.py", "-k", "pictures", env={"MINIGPT_SCREENSHOTS": "1"})
 
 
 @nox.session

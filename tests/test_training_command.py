@@ -19,7 +19,7 @@ from rich.console import Console
 from autograder.manifest import CourseError
 from autograder.minigpt.library import library_parts
 from autograder.minigpt.library.transformer import count_parameters
-from autograder.minigpt.train import PRESETS
+from autograder.minigpt.train import PRESETS, start_session
 from autograder.training_command import Overrides, train_command
 
 REPOSITORY = Path(__file__).parents[1]
@@ -125,6 +125,19 @@ def test_each_preset_for_shakespeare_is_nanogpts() -> None:
     config = gpu.config(65)
     assert library_parts().GPT(config, library_parts()).lm_head.weight.shape == (65, 384)
     assert 10.6e6 < count_parameters(config) < 10.8e6  # nanoGPT says 10.65M
+
+
+def test_matrices_alone_decay() -> None:
+    """As in nanoGPT: with no learning but decay, norms keep their gains of 1, and weights shrink."""
+    parts, tiny = library_parts(), PRESETS["tiny"]
+    session = start_session(STORY, None, replace(tiny, model={**tiny.model, "context_length": 16}), parts)
+    before = {name: each.detach().clone() for name, each in session.model.named_parameters()}
+    for parameter in session.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    session.optimizer.step()
+    shrunk = {name for name, each in session.model.named_parameters() if not torch.equal(each, before[name])}
+    assert shrunk == {name for name, each in before.items() if each.ndim == 2 and each.any()}
+    assert any("norm" in name for name in before.keys() - shrunk)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -293,7 +293,7 @@ class OptimizerType(Protocol):
 
     def __call__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = ...,
         betas: tuple[float, float] = ...,
         eps: float = ...,

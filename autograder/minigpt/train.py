@@ -44,7 +44,7 @@ class TrainConfig:
 
     - `steps`, `batch_size`, `accumulate`: updates, windows per batch, batches per update.
     - `max_lr`, `min_lr`, `warmup_steps`: the learning rate's schedule; it ends with the last step.
-    - `weight_decay`, `betas`, `eps`: for the optimizer. `max_norm`: for clipping, 0 for none.
+    - `weight_decay` (of matrices alone), `betas`, `eps`: for the optimizer. `max_norm`: for clipping, 0 for none.
     - `amp`: whether the model computes in bfloat16 while it trains (automatic mixed precision).
     - `eval_every`, `eval_windows`: the validation loss is taken before the first step, every so many steps and after
       the last, over that many windows spread evenly over the validation text.
@@ -252,13 +252,21 @@ def start_session(
     torch.manual_seed(training.seed)
     model = build_model(config, parts).to(device)
     optimizer = parts.AdamW(
-        model.parameters(),
+        decayed_apart(model, training.weight_decay),
         lr=training.max_lr,
         betas=training.betas,
         eps=training.eps,
         weight_decay=training.weight_decay,
     )
     return Session(tokenizer, vocabulary, train_ids, validation_ids, config, model, optimizer)
+
+
+def decayed_apart(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups for an optimizer: matrices decay, gains and biases do not (as in nanoGPT)."""
+    parameters = list(model.parameters())
+    matrices = [each for each in parameters if each.ndim >= 2]
+    others = [each for each in parameters if each.ndim < 2]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
 def learn_vocabulary(training: TrainConfig, text_train: str, text_validation: str, parts: Parts) -> Vocabulary:
