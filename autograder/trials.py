@@ -30,12 +30,14 @@ class Trial:
 
     suspects: None to run every test. Else only whether one fails is of interest: it ends there, and the tests of these
         tasks come first.
+    only: None for the tests of every task, else of these tasks alone; the others have no outcome.
     """
 
     assignment: str
     source: str
     seed: int
     suspects: frozenset[str] | None = None
+    only: frozenset[str] | None = None
 
 
 def grade_source(
@@ -73,7 +75,7 @@ class Bench:
         """The outcomes of all tests; of a trial with suspects those up to the first failure, and `failed` behind it."""
         suite = self._suites[trial.assignment]
         if trial.suspects is None:
-            return grade_source(suite, self._jail, trial.source, trial.seed)
+            return grade_source(suite, self._jail, trial.source, trial.seed, tasks=trial.only)
         everywhere = frozenset(case.task for case in suite.cases)
         outcomes: dict[str, Outcome] = {}
         for tasks in (trial.suspects, everywhere - trial.suspects):

@@ -4,7 +4,8 @@
     python solutions/tools/check_variants.py 04_attention --verbose
 
 grades in the jail, by the visible and the hidden tests: each reference (in-process too), each variant of its
-`alternatives.py` with two seeds, and each of its `mistakes.py`. It prints a table, then what is not as it should be.
+`alternatives.py` with two seeds, and each of its `mistakes.py`, by the tests of the task that it names. It prints a
+table, then what is not as it should be.
 Exit code 1 if there is anything; the rules are the constants below. Exit code 2: the tool itself failed.
 
 Does not say whether the tests would catch a mistake that nobody has written down: see `mutation.py`.
@@ -62,9 +63,13 @@ class Plan:
     def seeds_of(self, alternative: Alternative) -> list[Trial]:
         return [self.trial(alternative.source, seed) for seed in (self.seed, self.seed + 1)]
 
+    def trial_of(self, mistake: Mistake) -> Trial:
+        """By the tests of its own task, which must catch it."""
+        return Trial(self.assignment.name, mistake.source, self.seed, only=frozenset({mistake.task}))
+
     def trials(self) -> list[Trial]:
         right = [trial for alternative in self.alternatives for trial in self.seeds_of(alternative)]
-        return [self.reference, *right, *(self.trial(mistake.source) for mistake in self.mistakes)]
+        return [self.reference, *right, *map(self.trial_of, self.mistakes)]
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ def examine(plan: Plan, graded: Graded) -> Report:
 def caught_by(plan: Plan, graded: Graded, mistake: Mistake) -> list[str]:
     """The tests of the mistake's own task that it does not pass."""
     own = {case.id for case in plan.suite.cases if case.task == mistake.task}
-    return [name for name in failing(graded[plan.trial(mistake.source)]) if name in own]
+    return [name for name in failing(graded[plan.trial_of(mistake)]) if name in own]
 
 
 def visible_of(plan: Plan, tests: list[str]) -> list[str]:
