@@ -279,7 +279,8 @@ def test_what_tests_and_grader_import_is_installed_by_setup():
                 imported.add(node.module.split(".")[0])
     owners = importlib.metadata.packages_distributions()
     needed = {owner.lower().replace("_", "-") for name in imported for owner in owners.get(name, [])}
-    assert needed - {"minigpt-coursework", "setuptools"} <= installed
+    optional = {"tqdm"}  # torch.hub takes it where it is installed, and does without it elsewhere
+    assert needed - optional - {"minigpt-coursework", "setuptools"} <= installed
 
 
 # --- what comes out --------------------------------------------------------------------------------------------------
