@@ -459,7 +459,7 @@ def test_an_error_of_the_grader_is_one_line(checkout, tmp_path, capsys):
     (folder / "assignments/01_sums/test_sums.py").write_text("raise ValueError('100%\\n::set-output name=result::x')\n")
     code, results, log = step(folder, tmp_path, capsys)
     assert code == 1 and results == []
-    assert [command_in(line) for line in lines_of(log) if line] == ["error"] and "100%25\\n" in log
+    assert [command_in(line) for line in lines_of(log) if line] == ["error"] and "100%25%0A::set-output" in log
 
 
 # --- faults of the grader --------------------------------------------------------------------------------------------
