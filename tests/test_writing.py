@@ -315,13 +315,16 @@ def test_input_that_is_no_text_is_told_after_the_texts_before_it(tmp_path: Path)
 
 
 def test_ctrl_c_stops_the_text_and_the_chat_goes_on(tmp_path: Path) -> None:
-    """Two texts that would not end by themselves, each stopped while it is written."""
+    """Two texts that would not end by themselves, each stopped while it is written.
+
+    The second begins with what the model does not write in the first: that would be taken for its beginning.
+    """
     process = start_chat(tmp_path, subprocess.PIPE, tokens=1_000_000)
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(b"Once\nLeo the\n")
+    process.stdin.write(b"Once\nLLL\n")
     process.stdin.close()
     shown = b""
-    for begun in (b"Once", b"\nLeo the"):
+    for begun in (b"Once", b"\nLLL"):
         while begun not in shown[:-1]:
             shown += process.stdout.read(1)
             assert process.poll() is None
