@@ -243,8 +243,9 @@ def test_what_may_not_be_read_is_named(root: Path, assignment: Assignment) -> No
     module.chmod(0)
     as_root = os.geteuid() == 0  # who may read everything
     if as_root:
-        for folder in (root, *root.parents[:3]):
-            folder.chmod(0o711)
+        for folder in (root, *root.parents):
+            if any(part.startswith("pytest-of-") for part in folder.parts):  # pytest's own, however deep it puts them
+                folder.chmod(0o711)
         os.seteuid(65534)
     try:
         found = read(root, assignment)
