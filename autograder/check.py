@@ -23,7 +23,6 @@ from autograder.selection import select
 from autograder.shipped_diagnoses import diagnose_here
 from autograder.suite import Outcome, Suite, collect, run
 
-__all__ = ["Checked", "check", "check_command", "select", "show"]
 STATES = {"passed": ("passed", "green"), "started": ("in progress", "yellow"), "untouched": ("not started", "dim")}
 NARROW = 64  # columns: below, the tasks' titles are left out
 

@@ -29,13 +29,14 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from autograder.check import Checked, select, show
+from autograder.check import Checked, show
 from autograder.files import write_atomically
 from autograder.grader import Settings, Work, grade_here
 from autograder.jail.isolation import NoIsolation, Tier, choose
 from autograder.manifest import Assignment, Course, CourseError
 from autograder.outcome import GraderFault
 from autograder.result import Record, Result, TestResult
+from autograder.selection import select
 from autograder.submissions import read_submission
 from autograder.suite import Outcome
 

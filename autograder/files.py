@@ -14,6 +14,16 @@ from autograder.manifest import CourseError
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Whole or not at all: written beside its place and renamed into it."""
+    fresh = write_beside(path, content)
+    try:
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def write_beside(path: Path, content: bytes) -> Path:
+    """A new file with this content under a name of its own, beside the place that it is for; nothing if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
@@ -22,10 +32,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    return Path(temporary)
 
 
 @contextmanager

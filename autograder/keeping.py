@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from autograder.files import write_beside
 from autograder.manifest import CourseError
 
 MAX_PER_SECOND = 1000
@@ -29,8 +29,7 @@ def replace_keeping(path: Path, content: bytes, backups: Path) -> Path | None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise CourseError(f"{path} is a link or a folder, so it was left alone: remove it, and run this again")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = _write_beside(path, content)
+        fresh = write_beside(path, content)
     except OSError as error:
         raise CourseError(f"{path} could not be written, and is as it was: {reason(error)}") from error
     try:
@@ -48,20 +47,6 @@ def reason(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{named}: look at who owns it and who may write there"
     return named
-
-
-def _write_beside(path: Path, content: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
 
 
 def _exchange(fresh: Path, path: Path, backups: Path) -> Path | None:

@@ -45,7 +45,7 @@ def check_task(task_id: str) -> None:
     assignment = _assignment_of(Course.find(), task_id)
     beside = Path.cwd() / assignment.manifest.module
     with _undisturbed(assignment.stem):
-        checked = check(assignment, frozenset({task_id}), module=beside if beside.is_file() else None)
+        checked = check(assignment, frozenset({task_id}), beside if beside.is_file() else None, closely=True)
     (task,) = checked.tasks
     summary = f"{task_id}: {task.score} of {task.max_score} points in the visible tests"
     if not task.passed:

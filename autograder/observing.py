@@ -4,8 +4,6 @@
     outcomes = run(suite, backend, seed)                # as with any backend
     backend.recorder.calls                              # those of the last test
 
-    outcome, calls = observe(test, assignment.manifest, path, seed)
-
 Values are copied across as they are at the jail's boundary, and objects are stood for by proxies, so that a test sees
 here what it would see under the grader. Works on every system: there is no jail. Does not limit time or memory.
 """
@@ -24,13 +22,10 @@ from autograder.in_process import InProcess
 from autograder.jail import wire
 from autograder.jail.objects import Objects
 from autograder.jail.proxy import LIBRARY, MODULE, Proxy, lowered, raised
-from autograder.jail.recorder import Call, Recorder
+from autograder.jail.recorder import Recorder
 from autograder.manifest import Manifest
 from autograder.outcome import Fault, NotPlain
 from autograder.plugin import Case
-from autograder.suite import Outcome, Test, run_one
-
-__all__ = ["Call", "Observed", "observe"]
 
 
 class Observed:
@@ -109,10 +104,3 @@ def _frame(value: Any, asker: Observed) -> bytes:
 
 def _copied(value: Any, asker: Observed) -> Any:
     return wire.decode(_frame(value, asker))
-
-
-def observe(test: Test, manifest: Manifest, path: Path, seed: int) -> tuple[Outcome, list[Call]]:
-    """One test on the file, run once more, with the calls that it made."""
-    backend = Observed(manifest, path)
-    outcome = run_one(test, backend, seed)
-    return outcome, backend.recorder.calls

@@ -29,8 +29,7 @@ from autograder.manifest import Assignment
 from autograder.outcome import Fault
 from autograder.plugin import Case
 from autograder.shapes import Answered, by_name, explain_arguments, explain_first, noted
-from autograder.suite import FIXTURES, Test
-from autograder.testing import Draws, derived_seed
+from autograder.suite import FIXTURES, Test, attempt
 from autograder.tracebacks import Frame, own_frames
 
 MAX_ANSWERS = 2000  # of one test: the first ones are those that matter
@@ -80,21 +79,8 @@ def replay_item(item: pytest.Item, case: Case, assignment: Assignment, own_file:
 
 def run_plainly(test: Test, backend: InProcess, seed: int) -> BaseException | None:
     """The test as pytest would run it, with real objects. Gives the exception with which it ended."""
-    arguments = dict(test.parameters)
-    if "rng" in test.fixtures:
-        arguments["rng"] = Draws(derived_seed(seed, "inputs", test.case.id))
-    try:
-        try:
-            if "student" in test.fixtures:
-                arguments["student"] = backend.begin(test.case, derived_seed(seed, "torch", test.case.id))
-            test.function(**arguments)
-        finally:
-            fault = backend.end()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return error
-    return fault
+    error, fault = attempt(test, backend, seed)
+    return error if error is not None else fault
 
 
 def _explained(notes: Notes, error: BaseException | None) -> str | None:

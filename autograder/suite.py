@@ -180,11 +180,23 @@ def run(
 
 def run_one(test: Test, backend: Backend, seed: int) -> Outcome:
     """One test, as pytest would run it. A fault of the student's side counts even where the test swallowed it."""
-    case = test.case
     if test.excused is not None:
-        return failure(case, None)
-    arguments = dict(test.parameters)
-    found = Outcome("passed")
+        return failure(test.case, None)
+    error, fault = attempt(test, backend, seed)
+    if error is not None:
+        _note_line(error, backend.own_file)
+    if fault is not None:
+        return failure(test.case, fault)
+    if error is None:
+        return Outcome("passed")
+    excuse = isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception))
+    return failure(test.case, None if excuse else error)
+
+
+def attempt(test: Test, backend: Backend, seed: int) -> tuple[BaseException | None, Fault | None]:
+    """Calls the test: the exception with which it ended, and the fault of the student's side, swallowed or not."""
+    case, arguments = test.case, dict(test.parameters)
+    fault = None
     try:
         if "rng" in test.fixtures:
             arguments["rng"] = Draws(derived_seed(seed, "inputs", case.id))
@@ -197,9 +209,8 @@ def run_one(test: Test, backend: Backend, seed: int) -> Outcome:
     except (KeyboardInterrupt, GraderFault):
         raise
     except BaseException as error:  # also what pytest.skip raises, and SystemExit
-        _note_line(error, backend.own_file)
-        found = failure(case, None if isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception)) else error)
-    return failure(case, fault) if fault is not None else found
+        return error, fault
+    return None, fault
 
 
 def _note_line(error: BaseException, own_file: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 import time
@@ -20,13 +21,15 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def benchmarks() -> Iterator[dict[str, ModuleType]]:
-    """Some of the scripts, imported as they import each other."""
-    names = ("plain_gpt", "training", "byte_pairs")
+    """Some of the scripts, imported as they import each other. An assignment's module may have the same name."""
+    names = ("plain_gpt", "training", "byte_pairs", "shared")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
-        yield {name: __import__(name) for name in names}
-    for name in (*names, "shared"):
-        sys.modules.pop(name, None)
+        aside = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+        yield {name: importlib.import_module(name) for name in names}
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(aside)
 
 
 def test_the_plain_gpt_learns_and_never_looks_ahead(benchmarks: dict[str, ModuleType]) -> None:
