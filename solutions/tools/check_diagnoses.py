@@ -97,7 +97,7 @@ def check(assignment: Assignment, seed: int) -> Report:
                     known.append(mistake.name)
                 else:
                     failed = len((graded if place == "grader" else at_home)[mistake.name].failed)
-                    told = names_of(hits[place]) or f"nothing ({failed} tests failed)"
+                    told = names_of(hits[place]) or f"nothing ({failed} tests to go by)"
                     report.misses.append(f"{place}: {mistake.name} is told {told}")
         report.mistakes = len(first)
     report.seconds = time.perf_counter() - started
