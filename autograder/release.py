@@ -25,7 +25,13 @@ from autograder.suite import collect
 
 FOLDERS = ("assignments", "autograder", "datasets")
 FILES = ("pyproject.toml", "constraints.txt", ".gitignore")
-FILES_IF_THERE = ("LICENSE", "docs/student-guide.md", "docs/speedrun.md")
+FILES_IF_THERE = (
+    "LICENSE",
+    "docs/student-guide.md",
+    "docs/speedrun.md",
+    "docs/images/student-page-dark.png",
+    "docs/images/student-page-phone.png",
+)
 LEFT_OUT = (".*", "__pycache__", "*.pyc", "*.pyo", "*.egg-info", "*~", "*.bak", "*.orig", "*.swp")
 TEMPLATES = Path(__file__).parent / "templates"
 LEAKS_SHOWN = 10

@@ -394,6 +394,7 @@ def execute(students: Path, name: str, *, allow_errors: bool = False) -> list[An
         allow_errors=allow_errors,
         resources={"metadata": {"path": str(assignment.folder)}},
     )
+    client.owns_km = True  # nbclient lets a kernel run on whose manager it was given
     own = {"PYTHONPATH": str(students), "OMP_NUM_THREADS": "1", "IPYTHONDIR": str(students.parent / "ipython")}
     client.execute(env={name: value for name, value in os.environ.items() if name != "MPLBACKEND"} | own)
     return list(notebook.cells)
