@@ -72,6 +72,7 @@ class Setting:
     sizes: plain_gpt.Sizes
     corpus: datasets.Corpus
     device: str
+    seed: int = 0
 
     @property
     def amp(self) -> bool:
@@ -82,21 +83,22 @@ class Setting:
         return torch.tensor([number[each] for each in text], device=self.device)
 
 
-def setting_of(name: str, steps: int | None, device: str) -> Setting:
+def setting_of(name: str, steps: int | None, device: str, seed: int) -> Setting:
     """The preset and its like for the plain GPT, perhaps with another number of steps."""
     preset, sizes = PRESETS[name], plain_gpt.GPU if PRESETS[name].gpu else plain_gpt.CPU
+    preset = replace(preset, training=replace(preset.training, seed=seed))
     if steps is not None:
         warmup = min(preset.training.warmup_steps, steps // 2)
         preset = replace(preset, training=replace(preset.training, steps=steps, warmup_steps=warmup))
         sizes = replace(sizes, steps=steps)
-    return Setting(preset, sizes, datasets.load("shakespeare"), device)
+    return Setting(preset, sizes, datasets.load("shakespeare"), device, seed)
 
 
 def plain_way(setting: Setting) -> Way:
-    torch.manual_seed(0)
+    torch.manual_seed(setting.seed)
     sizes = setting.sizes
     model = plain_gpt.PlainGPT(len(setting.corpus.alphabet), sizes).to(setting.device)
-    updates = plain_gpt.updates(model, setting.ids(setting.corpus.train), sizes, amp=setting.amp)
+    updates = plain_gpt.updates(model, setting.ids(setting.corpus.train), sizes, setting.seed, setting.amp)
     return Way(updates, sizes.steps, sizes.batch * sizes.block, lambda: model)
 
 
@@ -155,6 +157,7 @@ def speedrun_way(setting: Setting) -> Way:
     sizes, usual = setting.sizes, speedrun.Recipe()
     recipe = replace(
         usual,
+        seed=setting.seed,
         steps=max(2, round(usual.steps * sizes.steps / plain_gpt.CPU.steps)),
         batch_size=sizes.batch,
         context_length=sizes.block,
@@ -281,6 +284,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--preset", choices=("shakespeare-char", "gpu"), default="shakespeare-char")
     parser.add_argument("--device", default=None, help="cpu or cuda; without it, what the preset is meant for")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--seed", type=int, default=0, help="of the first weights and of the batches")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="WAY", help=" ".join(NAMES))
     parser.add_argument("--steps", type=int, help="instead of the preset's; at least 2")
     parser.add_argument("--turns", type=int, default=TURNS)
@@ -302,7 +306,7 @@ def main() -> None:
     until = time.perf_counter() + 60 * given.minutes
     console = wide_console()
     console.print(machine(device), soft_wrap=True)
-    setting = setting_of(given.preset, given.steps, device)
+    setting = setting_of(given.preset, given.steps, device, given.seed)
     ways = make_ways(given.only, setting, console)
     losses: dict[str, float] = {}
     try:

@@ -187,6 +187,33 @@ def test_pytest_shows_the_tests_line_the_students_lines_and_the_shape(attention:
     assert "data.py cannot be imported: SyntaxError" in text and "line 1: def get_batch(ids,:" in text
 
 
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["in one process", "in two"])
+def test_pytest_ends_with_points_and_the_likely_mistake(attention: Course, options: list[str]) -> None:
+    """As `minigpt check` tells it. With other inputs than those that the shipped data is about, it is silent."""
+    spoil(attention, "def softmax(x, dim):\n    return x.exp() / x.exp().sum()")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "assignments",
+        "-k",
+        "softmax or mask",
+        *options,
+    ]
+    ends = []
+    for seed in ("0", "1"):
+        done = subprocess.run(
+            [*command, "--minigpt-seed", seed], cwd=attention.root, env=environment(), capture_output=True, text=True
+        )
+        ends.append(done.stdout.partition("points of these tests")[2].splitlines()[1:4])
+    likely = "  likely: Your softmax divides by the sum of everything, not of each row."
+    assert [line.split() for line in ends[0]] == [["softmax", "0", "of", "4"], likely.split(), ["mask", "3", "of", "3"]]
+    assert ends[0][1] == likely
+    assert "likely" not in "".join(ends[1])
+
+
 # --- --debug ---------------------------------------------------------------------------------------------------------
 
 

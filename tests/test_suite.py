@@ -243,7 +243,7 @@ def test_plain_pytest_works_for_a_student(small_course: Course, pytester: pytest
     result = pytester.runpytest_subprocess(str(assignment.folder), "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*hint*", "Add x to itself.", "*points of these tests*", "counter*1 of 1", "double*0 of 2"]
+        ["*hint*", "Add x to itself.", "*points of these tests*", "double*0 of 2", "counter*1 of 1"]
     )
 
 
