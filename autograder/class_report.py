@@ -36,9 +36,8 @@ from autograder.report import (
     total_points,
 )
 from autograder.result import MiniGPTRecord, Record, Result
-from autograder.submissions import STUDENT_NAME
+from autograder.submissions import STUDENT_NAME, TAKEN
 
-OWN_FILES = frozenset({"index.html", "grades.csv", "tests.csv", "diagnoses.csv", "alike.csv"})
 HARD = 0.5
 MOST_ODD_TESTS = 12
 MOST_PAIRS = 20
@@ -165,7 +164,7 @@ def write_reports(out: Path, records: Sequence[Record], alike: Alike | None = No
     """Writes every page and every table, each whole or not at all."""
     grouped = by_student(records)
     for student in grouped:
-        if not STUDENT_NAME.fullmatch(student) or student.casefold() in OWN_FILES:
+        if not STUDENT_NAME.fullmatch(student) or student.casefold() in TAKEN:
             raise ValueError(f"{student!r} cannot be the name of a student's folder in {out}: rename the submission")
     for student, own in grouped.items():
         write_atomically(out / student / "index.html", student_page(student, own).encode())

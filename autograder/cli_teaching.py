@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from autograder.cli_common import CourseOption, IsolationOption, Wrong, app, console
 from autograder.manifest import Course
+
+if TYPE_CHECKING:
+    from autograder.result import Record
 
 
 @app.command()
@@ -46,7 +49,7 @@ def grade(
         tier = choose(isolation)
     except NoIsolation as error:
         raise Wrong(f"{error}\nRun `minigpt doctor` for the whole picture.") from error
-    names = tuple(found.assignment(name).name for name in assignment) if assignment else None
+    names = tuple(dict.fromkeys(found.assignment(name).name for name in assignment)) if assignment else None
     settings = Settings(
         course=found.root,
         submissions=submissions,
@@ -60,12 +63,18 @@ def grade(
         cluster=cluster,
         roster=roster,
     )
+    notices: list[str] = []
+
+    def write(records: list[Record]) -> None:
+        write_reports(out, records)
+        alike = find_alike(settings, records)
+        write_class_reports(out, records, alike)
+        notices.extend(alike.notices)
+
     with ClassTable(console, settings) as table:
-        records, refused = grade_class(settings, on_record=table.add, on_kept=table.keep)
-    write_reports(out, records)
-    write_class_reports(out, records, alike := find_alike(settings, records))
+        records, refused = grade_class(settings, on_record=table.add, on_kept=table.keep, at_end=write)
     table.summarize(records, refused)
-    for notice in alike.notices:
+    for notice in notices:
         console.print(notice, markup=False, soft_wrap=True)
     raise typer.Exit(1 if refused or any(record.result.status == "grader_error" for record in records) else 0)
 

@@ -128,21 +128,31 @@ def diagnose(witness: Witness, known: Known) -> dict[str, Diagnosis]:
         task = witness.tasks[test]
         ranked = sorted((fit for fit in fits if test in fit.same), key=lambda fit: fit.rank(task))
         best = [fit.variant for fit in ranked if fit.rank(task) == ranked[0].rank(task)]
-        says = {variant.says: variant.name for variant in reversed(best)}  # of those that say the same, the first
+        says: dict[str, str] = {}
+        for variant in best:
+            says.setdefault(variant.says, variant.name)  # of those that say the same, the first
         if 1 <= len(says) <= AT_MOST:
-            found[test] = Diagnosis(" or ".join(reversed(says.values())), " Or: ".join(reversed(says)))
+            found[test] = Diagnosis(" or ".join(says.values()), " Or: ".join(says))
     return found
 
 
 def _fit(witness: Witness, known: Known, variant: Variant) -> _Fit | None:
-    """None for a variant that fails what the student passed, or is like the student nowhere."""
+    """None for a variant that fails what the student passed, or is like the student nowhere.
+
+    What the student passed counts within the variant's own task: which tests of later tasks a mistake fails hangs on
+    the code that stands there, and the student's is not the reference's.
+    """
     shared = variant.sometimes & witness.failed.keys()
-    if not shared or len(variant.always & witness.passed) >= SURELY:
+    passed = {test for test in witness.passed if witness.tasks[test] == variant.task}
+    if not shared or len(variant.always & passed) >= SURELY:
         return None
     observed = known.observed(variant, shared)
     same = frozenset(test for test in observed if alike(observed[test], witness.failed[test]))
-    if not same or known.fails_any(variant, variant.sometimes & witness.passed):
+    if not same or known.fails_any(variant, variant.sometimes & passed):
         return None
+    own = {test for test in observed if witness.tasks[test] == variant.task}
+    if own - same and len(own - same) >= len(own & same):
+        return None  # in its own task it is another mistake, however alike it looks from further away
     fit = _Fit(variant, same, len(observed) - len(same))
     return None if same <= witness.thin and not _explains_its_task(witness, fit) else fit
 

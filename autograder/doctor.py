@@ -22,7 +22,7 @@ STUDENT_PACKAGES = (
     "matplotlib",
     "jupyter",
 )
-INSTRUCTOR_PACKAGES = ("jinja2", "nbgrader", "landlock", "pyseccomp")
+INSTRUCTOR_PACKAGES = ("jinja2", "nbgrader", "copydetect", "landlock", "pyseccomp")
 
 
 def examine() -> Iterator[str]:

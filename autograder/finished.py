@@ -25,7 +25,7 @@ from typing import Literal
 import msgspec
 
 from autograder.files import write_atomically
-from autograder.grader import Graded, Settings, Work
+from autograder.grader import Graded, Settings, Work, without_grade
 from autograder.manifest import CourseError
 from autograder.outcome import GraderFault
 from autograder.result import Feedback, LastTime, MiniGPTRecord, Record, Result, to_json
@@ -93,6 +93,7 @@ def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -
     Gives the records, with what was last time.
     """
     folder = out / student
+    graded = [_writable(each) for each in graded]
     records = [each.record for each in graded]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,16 @@ def write_student(out: Path, student: str, key: str, graded: Sequence[Graded]) -
             f"{error.filename or folder} cannot be written: {error.strerror}. Make room, or mend it, and start again "
             "with the same arguments: what is graded is kept"
         ) from error
+
+
+def _writable(graded: Graded) -> Graded:
+    """The same; where it holds something that no file can, a grader's error in its place: others are graded on."""
+    try:
+        for part in (graded.record.result, graded.record.feedback, graded.record.minigpt):
+            to_json(part)
+    except ValueError as error:
+        return without_grade(graded.record, error)
+    return graded
 
 
 def _write_record(folder: Path, graded: Graded) -> dict[str, str]:
@@ -132,7 +143,8 @@ def _write_record(folder: Path, graded: Graded) -> dict[str, str]:
 def _timings(graded: Graded) -> bytes:
     timings = graded.timings
     rounded = {name: round(seconds, 6) for name, seconds in timings.tests.items()}
-    told = {"grading": round(timings.grading, 6), "training": round(timings.training, 6), "tests": rounded}
+    parts = {"grading": timings.grading, "diagnosing": timings.diagnosing, "training": timings.training}
+    told = {name: round(seconds, 6) for name, seconds in parts.items()} | {"tests": rounded}
     return json.dumps(told, indent=1).encode() + b"\n"
 
 
@@ -147,10 +159,9 @@ def _remember(folder: Path, new: Sequence[Record]) -> None:
     book, contents = found
     try:
         old = {name: msgspec.json.decode(contents[f"{name}/result.json"], type=Source) for name in book.assignments}
-        if {name: source.source_sha256 for name, source in old.items()} == {
-            record.result.assignment: record.result.source_sha256 for record in new
-        }:
-            return
+        fresh = {record.result.assignment: record.result.source_sha256 for record in new}
+        if all(old[name].source_sha256 == fresh[name] for name in old.keys() & fresh.keys()):
+            return  # the same code, perhaps of more assignments
         models = [contents[f"{name}/minigpt.json"] for name in book.assignments if f"{name}/minigpt.json" in contents]
         model = msgspec.json.decode(models[-1], type=LastTime) if models else None
     except (ValueError, KeyError):  # another version wrote this, or the model was never trained
@@ -177,7 +188,10 @@ def kept(out: Path, student: str, key: str) -> list[Record] | None:
     if found is None or found[0].key != key:
         return None
     book, contents = found
-    return _with_last_time(folder, [_record(contents, name) for name in book.assignments])
+    try:
+        return _with_last_time(folder, [_record(contents, name) for name in book.assignments])
+    except (ValueError, KeyError):  # written by this grader, and yet no record: made anew
+        return None
 
 
 def _whole(folder: Path) -> tuple[Book, dict[str, bytes]] | None:
@@ -215,7 +229,8 @@ def seed_for(out: Path, given: int | None) -> int:
 @contextmanager
 def writing(out: Path, seed: int) -> Iterator[None]:
     """While it lasts, no other process grades into `out`. What a killed one left half-written is cleared away."""
-    out.mkdir(parents=True, exist_ok=True)
+    if not out.exists():
+        out.mkdir(parents=True, mode=0o700)  # grades, and the seed, are nobody else's business
     with (out / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

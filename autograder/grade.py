@@ -16,7 +16,7 @@ from pathlib import Path
 from autograder.alike_pair import Alike, Pair
 from autograder.finished import kept, key_of, write_student, writing
 from autograder.grader import Graded, Settings, Work, close_here, grade_here, grader_error
-from autograder.manifest import Assignment, Course
+from autograder.manifest import Assignment, Course, CourseError
 from autograder.outcome import GraderFault
 from autograder.result import Record
 from autograder.roster import Class, find_class, read_roster
@@ -31,14 +31,19 @@ OnKept = Callable[[str], object]
 
 
 def grade_class(
-    settings: Settings, on_record: OnRecord | None = None, on_kept: OnKept | None = None
+    settings: Settings,
+    on_record: OnRecord | None = None,
+    on_kept: OnKept | None = None,
+    at_end: Callable[[list[Record]], None] | None = None,
 ) -> tuple[list[Record], list[str]]:
     """Grades everybody who is not graded yet. Gives all records in the students' order, and refused folders.
 
     With a roster that is the roster's order, and whoever has no folder is `missing`.
 
     on_record: called with each new record. on_kept: with the name of each student whose results were there already.
+    at_end: with all records, while nobody else may write to `settings.out`; reports are made in it.
     """
+    _refuse_within(settings)
     whole = find_class(settings.submissions, None if settings.roster is None else read_roster(settings.roster))
     course = Course(settings.course)
     suites = [collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments]
@@ -63,7 +68,17 @@ def grade_class(
             for record in found[work.student]:
                 if on_record is not None:
                     on_record(record)
-    return [record for student in whole.folders for record in found[student]], whole.refused
+        records = [record for student in whole.folders for record in found[student]]
+        if at_end is not None:
+            at_end(records)
+    return records, whole.refused
+
+
+def _refuse_within(settings: Settings) -> None:
+    """Results among the submissions would be graded as a student's the next time."""
+    out, submissions = settings.out.resolve(), settings.submissions.resolve()
+    if out == submissions or submissions in out.parents:
+        raise CourseError(f"--out {settings.out} is inside of {settings.submissions}: name a folder outside of it")
 
 
 def find_alike(settings: Settings, records: Sequence[Record]) -> Alike:

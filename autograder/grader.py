@@ -191,6 +191,7 @@ class Grader:
         failed = frozenset(witness.failed) & frozenset(shipped.tests)
         again = look(suite, self._jail, files, DEFAULT_SEED, failed)
         again.passed |= witness.passed
+        again.tasks |= witness.tasks
         return diagnose(again, shipped)
 
     def _minigpt(self, own: OwnParts, judge: Judge) -> MiniGPTRecord:

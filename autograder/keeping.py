@@ -85,7 +85,9 @@ def keep_aside(path: Path, backups: Path) -> Path | None:
         try:
             _move(path, backup)
         except BaseException:
-            if backup.stat().st_size == 0:  # else it is the file itself, moved a moment before Ctrl-C
+            if not os.path.lexists(path):  # Ctrl-C came a moment after the move
+                _back_again(backup, path)
+            elif backup.stat().st_size == 0:
                 backup.unlink()
             raise
         return backup

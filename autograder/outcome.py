@@ -50,7 +50,7 @@ class ImportFailed(Fault):
     @staticmethod
     def from_exception(error: BaseException, path: Path) -> ImportFailed:
         if isinstance(error, FileNotFoundError) and error.filename == str(path):
-            return ImportFailed(f"there is no {path.name}: write it, or get the stub back with `minigpt reset`")
+            return ImportFailed(f"there is no {path.name}: write it, or get the stub back with `minigpt reset NAME`")
         if isinstance(error, SyntaxError):
             line, text = error.lineno, error.msg
         else:

@@ -1,8 +1,13 @@
-"""Which assignments, and which of their tasks, are meant by names such as "04_attention", "attention" and "sdpa"."""
+"""Which assignments, and which of their tasks, are meant by names such as "04_attention", "attention" and "sdpa".
+
+A path into an assignment's folder means the assignment, as for pytest.
+"""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from autograder.manifest import Assignment, Course, CourseError
 
@@ -15,7 +20,8 @@ def select(course: Course, names: Iterable[str]) -> list[Selected]:
     assignments = course.assignments()
     for name in names:
         for assignment in assignments:
-            if name in (assignment.name, assignment.name.partition("_")[2]):
+            number, _, word = assignment.name.partition("_")
+            if name in (number, word) or assignment.name in PurePath(name).parts:
                 chosen[assignment.name] = (assignment, None)
                 break
             if any(task.id == name for task in assignment.manifest.tasks):
@@ -24,6 +30,8 @@ def select(course: Course, names: Iterable[str]) -> list[Selected]:
                 break
         else:
             tasks = [task.id for assignment in assignments for task in assignment.manifest.tasks]
-            known = ", ".join([assignment.name for assignment in assignments] + tasks)
-            raise CourseError(f"there is no assignment or task {name!r}; there are: {known}")
+            known = [assignment.name for assignment in assignments] + tasks
+            if near := difflib.get_close_matches(name.casefold(), known, n=1):
+                raise CourseError(f"there is no assignment or task {name!r}: did you mean {near[0]}?")
+            raise CourseError(f"there is no assignment or task {name!r}; there are: {', '.join(known)}")
     return list(chosen.values()) or [(assignment, None) for assignment in assignments]

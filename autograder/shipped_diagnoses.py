@@ -136,7 +136,7 @@ def diagnose_here(
     if shipped is None or not failed & set(shipped.tests):
         return dict(outcomes)
     backend = Observed(assignment.manifest, path)
-    witness = Witness()
+    witness = Witness(tasks={case.id: case.task for case in suite.cases})
     run(suite, backend, DEFAULT_SEED, tests=failed, watch=witness.of(backend))
     witness.passed |= {test for test, outcome in outcomes.items() if outcome.status == "passed"}
     found = diagnose(witness, shipped)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import datasets
 from autograder.jail.client import Jail, Submission
+from autograder.jail.proxy import Proxy
 from autograder.manifest import Manifest, Task
 from autograder.minigpt.maps import Maps, habits
 from autograder.minigpt.parts import SLOTS
@@ -38,6 +39,8 @@ TEMPERATURES = (0.0, 0.5, 0.8, 1.2)
 SAMPLE_TOKENS = 240
 MAP_LENGTH = 32
 CURVE_POINTS = 200
+MAX_LOSS = 1e6  # nats: what is beyond was never trained
+MAX_MESSAGE = 300
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Judge:
             log_probabilities = torch.log_softmax(logits.double(), dim=-1)
             total -= float(log_probabilities.gather(1, answers[:, None]).sum())
         loss = total / len(self.answers)
-        if not math.isfinite(loss):
-            raise Fault("the model's logits are not finite numbers")
+        if not abs(loss) <= MAX_LOSS:
+            raise Fault("the model's logits are not finite numbers, or they give an absurd loss")
         return loss
 
 
@@ -129,19 +132,24 @@ def train_and_judge(jail: Jail, own: OwnParts, judge: Judge, steps: int | None) 
         student = submission.open(TRAIN_SECONDS)
         symbols = {symbol: getattr(student, symbol) for symbol in own.symbols}
         trained = student.library.train_minigpt(symbols, corpus.train, corpus.validation, PRESET, steps)
+        if not isinstance(trained, Proxy):
+            raise Fault("the training gave no model")
         return _describe(record, submission, trained, judge)
     except Fault as fault:
-        return _with_message(record, f"Your MiniGPT could not be trained: {fault}")
+        return _with_message(record, f"Your MiniGPT could not be trained: {str(fault)[:MAX_MESSAGE]}")
     except Exception as error:
         if not hasattr(error, "student_name"):
             raise  # not raised in the jail: the grader's own
-        return _with_message(record, f"Your MiniGPT could not be trained: {type(error).__name__}: {str(error)[:300]}")
+        return _with_message(
+            record, f"Your MiniGPT could not be trained: {type(error).__name__}: {str(error)[:MAX_MESSAGE]}"
+        )
     finally:
         submission.discard()
 
 
 def _with_message(record: MiniGPTRecord, message: str) -> MiniGPTRecord:
-    return MiniGPTRecord(parts=record.parts, floor=record.floor, baselines=record.baselines, message=message)
+    told = printable(message)
+    return MiniGPTRecord(parts=record.parts, floor=record.floor, baselines=record.baselines, message=told)
 
 
 def _describe(record: MiniGPTRecord, submission: Submission, trained: Any, judge: Judge) -> MiniGPTRecord:
@@ -177,9 +185,9 @@ def _curve(losses: object) -> tuple[tuple[int, float], ...]:
     if (
         type(losses) is not list
         or not losses
-        or any(type(loss) is not float or not math.isfinite(loss) for loss in losses)
+        or any(type(loss) is not float or not abs(loss) <= MAX_LOSS for loss in losses)
     ):
-        raise Fault("the training losses are not a list of finite numbers")
+        raise Fault("the training losses are not a list of finite numbers, none of them absurdly large")
     stretch = max(1, math.ceil(len(losses) / CURVE_POINTS))
     starts = range(0, len(losses), stretch)
     return tuple(

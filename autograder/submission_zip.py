@@ -103,6 +103,6 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, told: str) -> by
     if member.compress_type not in READABLE:
         raise Refused(f"{told} is compressed in an unusual way (method {member.compress_type}): use ordinary zip")
     if member.file_size > MAX_SOURCE:
-        raise Refused(f"{told} is larger than {MAX_SOURCE >> 10} KB")
+        raise Refused(f"{told} is larger than {MAX_SOURCE >> 20} MB")
     with archive.open(member) as file:
         return file.read(MAX_SOURCE + 1)  # never more than the size that is declared

@@ -33,7 +33,7 @@ MAX_STUDENT_NAME = 100
 MAX_ENTRIES = 10_000
 MAX_NAMED = 8
 HARMLESS = frozenset(
-    {"README.md", "assignment.toml", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
+    {"README.md", "assignment.toml", "diagnosis.npz", "__pycache__", ".ipynb_checkpoints", ".pytest_cache"}
     | {"timestamp.txt", "submission_secret.txt"}  # nbgrader's own
 )
 
@@ -227,7 +227,7 @@ def read_plain_file(path: str | Path, folder: int | None = None, limit: int = MA
             raise Refused(f"{name} is not an ordinary file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        size = f"{limit >> 20} MB" if limit > 1 << 20 else f"{limit >> 10} KB"
+        size = f"{limit >> 20} MB" if limit >= 1 << 20 else f"{limit >> 10} KB"
         raise Refused(f"{name} is larger than {size}")
     return content
 

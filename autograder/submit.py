@@ -67,9 +67,11 @@ def _read(assignment: Assignment) -> dict[str, bytes]:
         if path.is_file():
             contents[name] = _content(path)
         elif name == manifest.module:
-            raise CourseError(f"there is no {path}: write it, or get the stub back with `minigpt reset`")
+            raise CourseError(
+                f"there is no {path}: write it, or get the stub back with `minigpt reset {assignment.name}`"
+            )
         if name != assignment.notebook.name and len(contents.get(name, b"")) > MAX_SOURCE:
-            raise CourseError(f"{path} is larger than {MAX_SOURCE >> 10} KB, and would be refused")
+            raise CourseError(f"{path} is larger than {MAX_SOURCE >> 20} MB, and would be refused")
     return contents
 
 

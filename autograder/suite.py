@@ -41,6 +41,7 @@ PYTEST_ARGUMENTS = (
 FIXTURES = frozenset({"student", "rng"})
 EXCUSES = ("skip", "skipif", "xfail")
 MAX_MESSAGE = 800
+MAX_READ = 10 * MAX_MESSAGE
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ def _message(error: BaseException | None) -> str:
     text = str(error)
     if not isinstance(error, AssertionError | Fault):
         text = f"{type(error).__name__}: {text}"
-    return _cut(printable(re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text)) + place)
+    short = printable(re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", text[:MAX_READ]))  # a student may make it endless
+    return _cut(short + place)
 
 
 def _cut(text: str) -> str:

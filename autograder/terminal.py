@@ -58,17 +58,17 @@ class ClassTable:
         single = len(self._settings.assignments) == 1
         self._console.print(_table(records) if single else _wide_table(records, self._settings.assignments))
         for reason in refused:
-            self._console.print(f"refused: {reason}", markup=False)
+            self._console.print(f"refused: {reason}", markup=False, soft_wrap=True)
         for record in records:
             for notice in record.feedback.notices:
-                self._console.print(f"{record.result.student}: {notice}", markup=False)
+                self._console.print(f"{record.result.student}: {notice}", markup=False, soft_wrap=True)
         self._console.print(f"reports: {self._settings.out / 'index.html'}", markup=False, soft_wrap=True)
 
 
 def _table(records: list[Record]) -> Table:
     table = Table(title="class", title_justify="left")
     for name in ("student", "assignment", "points", "own parts", "loss", "tests"):
-        table.add_column(name, justify="right" if name in ("points", "loss") else "left")
+        table.add_column(name, justify="right" if name in ("points", "loss") else "left", overflow="fold")
     for record in records:
         model = record.minigpt
         own = (", ".join(slot for slot, whose in model.parts.items() if whose == "own") or "none") if model else ""
@@ -81,7 +81,7 @@ def _table(records: list[Record]) -> Table:
 def _wide_table(records: list[Record], assignments: tuple[str, ...]) -> Table:
     """A row for each student, a column for each assignment by its number. What is not plain is told below the table."""
     table = Table(title="class", title_justify="left", caption_justify="left", caption=_wide_caption(records))
-    table.add_column("student")
+    table.add_column("student", overflow="fold")
     for name in (*(name.partition("_")[0] for name in assignments), "points", "own parts", "loss"):
         table.add_column(name, justify="right")
     by_student: dict[str, dict[str, Record]] = {}
@@ -105,6 +105,8 @@ def _cell(record: Record) -> str:
 
 def _wide_caption(records: list[Record]) -> str:
     most = {record.result.assignment: record.result.max_score for record in records}
+    if not most:
+        return "nobody was graded"
     if len(set(most.values())) == 1:
         return f"{max(most.values())} points each; – is missing"
     return f"points: {', '.join(f'{name} {points}' for name, points in most.items())}; – is missing"

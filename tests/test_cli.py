@@ -119,6 +119,7 @@ def test_check_of_broken_work_says_what_is_wrong(shipped: Course, source: str, t
     ("arguments", "told"),
     [
         (("check", "nothing"), "there is no assignment or task 'nothing'; there are: 99_numbers, double, counter"),
+        (("check", "Doubel"), "there is no assignment or task 'Doubel': did you mean double?"),
         (("hint", "nothing"), "there is no task 'nothing'"),
         (("hint", "counter"), "has no hints"),
         (("release", "--to", "x"), "solutions"),

@@ -305,7 +305,7 @@ def test_an_older_zip_is_kept(course: Course, tmp_path: Path) -> None:
         (b"def total(", "cannot be imported: SyntaxError"),
         (b"raise SystemExit(0)\n", "cannot be imported: SystemExit"),
         (b"\xff\xfe", "cannot be imported"),
-        (b"#" * (1 << 20) + b"\n", "is larger than 1024 KB"),
+        (b"#" * (1 << 20) + b"\n", "is larger than 1 MB"),
     ],
 )
 def test_what_would_earn_nothing_is_not_packed(course: Course, tmp_path: Path, source: bytes | None, told: str) -> None:

@@ -186,3 +186,20 @@ def test_an_unfinished_frame_ends_at_the_deadline_and_a_hung_up_line_at_once() -
 
 def test_handles_cross_as_numbers() -> None:
     assert wire.decode(wire.encode([Handle(7)])) == [Handle(7)]
+
+
+def test_an_empty_tensor_cannot_have_an_axis_that_a_sum_would_fill() -> None:
+    """A sum along the empty axis of [2**30, 0] is a tensor of 2**30 zeros, on the trusted side."""
+    honest = torch.empty(4, 0, 3)
+    assert wire.decode(wire.encode(honest)).shape == honest.shape
+    with pytest.raises(WireError, match="impossible shape"):
+        wire.decode(wire.encode(torch.empty(2**30, 0)))
+
+
+def test_integers_that_could_be_made_to_collide_are_few() -> None:
+    """Multiples of 2**61 - 1 have one hash: a set of many would take time by the square of their number."""
+    same_hash = [(2**61 - 1) * (number + 1) for number in range(2000)]
+    assert len(set(map(hash, same_hash))) == 1
+    assert wire.decode(wire.encode(same_hash[:500])) == same_hash[:500]
+    with pytest.raises(WireError, match="very large integers"):
+        wire.decode(wire.encode(same_hash))

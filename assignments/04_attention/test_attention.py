@@ -123,6 +123,7 @@ def test_attention_with_a_mask(student, rng):
     mask = rng.uniform(0, 1, 4, 6) < 0.5
     mask[:, 0], mask[:, 1] = True, False
     output, weights = student.scaled_dot_product_attention(q, k, v, mask)
+    has_shape(weights, 2, 4, 6, hint="One weight for each query and each key.")
     zeros = torch.zeros(2, 4, 6).masked_select(~mask)
     close(weights.masked_select(~mask), zeros, hint="True means 'may attend': fill the scores where the mask is False.")
     close(weights.sum(-1), torch.ones(2, 4), hint="Mask the scores before softmax, so that the weights still sum to 1.")

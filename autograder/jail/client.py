@@ -347,6 +347,7 @@ class Submission:
             self._connection = None
 
 
+MAX_KIND = 100  # characters of a class's name: a student chooses it
 _NEEDS_MORE_THAN_TEXT = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "ExceptionGroup"}
 
 
@@ -357,4 +358,4 @@ def _checked_line(line: Any) -> int | None:
 def _checked_kinds(kinds: Any) -> dict[str, str]:
     if type(kinds) is not dict or any(type(text) is not str for pair in kinds.items() for text in pair):
         raise Crashed("broke the protocol: no table of symbols")
-    return kinds
+    return {name: printable(kind[:MAX_KIND]) for name, kind in kinds.items()}

@@ -88,6 +88,9 @@ class Limits:
     folder_depth: int = 32
 
 
+ALONE = 3  # the first version of Landlock that knows truncation, so that it can be the only wall around files
+
+
 class NoIsolation(Exception):
     """The tier that was asked for cannot be had on this machine; says why and what to do."""
 
@@ -100,7 +103,7 @@ def missing_for(tier: Tier) -> str | None:
         return f"{tier} needs Linux, this is {sys.platform}: grade in a Linux container or virtual machine"
     if (reason := _no_seccomp()) is not None:
         return reason
-    return _no_landlock() if tier == "landlock" else _no_bwrap()
+    return _no_landlock(ALONE) if tier == "landlock" else _no_bwrap()
 
 
 def choose(wanted: Tier | Literal["auto"]) -> Tier:
@@ -124,15 +127,18 @@ def _no_seccomp() -> str | None:
     return None
 
 
-def _no_landlock() -> str | None:
+def _no_landlock(least: int = 1) -> str | None:
+    """Why there is no Landlock of at least this version of its interface."""
     try:
         import landlock
     except ImportError:
         return "the package landlock is missing: pip install -e '.[instructor]' -c constraints.txt"
     try:
-        landlock.landlock_abi_version()
+        version = landlock.landlock_abi_version()
     except (OSError, landlock.LandlockError):
         return "this kernel has no Landlock (Linux 5.13 or newer, with landlock among its security modules)"
+    if version < least:
+        return f"this kernel's Landlock (version {version}) cannot forbid to empty files: Linux 6.2 or newer, or bwrap"
     return None
 
 

@@ -32,6 +32,7 @@ MAX_KEYS = 65_536
 MAX_SAME_HASH = 32  # keys that are made to collide take time by the square of their number
 MAX_AXES = 16
 MAX_INT_DIGITS = 4000
+MAX_WIDE_INTS = 1000  # of more than 60 bits: only those can be made to collide in a set
 
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -152,13 +153,14 @@ class _Reader:
 
     def __init__(self) -> None:
         self._nodes = 0
+        self._wide_ints = 0
 
     def value(self, tree: object, depth: int) -> Any:
         self._nodes += 1
         if self._nodes > MAX_NODES or depth == 0:
             raise WireError("too many values in one message, or nested too deep")
         if type(tree) in _IN_A_TREE:
-            return tree
+            return self._counted(tree) if type(tree) is int else tree
         if not isinstance(tree, list) or not tree or type(tree[0]) is not str:
             raise WireError("an untagged value")
         tag, body = tree[0], tree[1:]
@@ -173,10 +175,16 @@ class _Reader:
         if tag == "h" and len(body) == 1 and type(body[0]) is int and body[0] >= 0:
             return Handle(body[0])
         if tag == "i" and len(body) == 1 and type(body[0]) is str and len(body[0]) <= MAX_INT_DIGITS:
-            return _big_integer(body[0])
+            return self._counted(_big_integer(body[0]))
         if tag == "s" and len(body) == 1 and type(body[0]) is bytes:
             return _text_with_surrogates(body[0])
         raise WireError(f"a malformed value with the tag {tag[:8]!r}")
+
+    def _counted(self, number: int) -> int:
+        self._wide_ints += number.bit_length() > 60
+        if self._wide_ints > MAX_WIDE_INTS:
+            raise WireError("too many very large integers in one message")
+        return number
 
     def _dict(self, body: list[object], depth: int) -> dict[Any, Any]:
         if len(body) % 2 or len(body) > 2 * MAX_KEYS:
@@ -205,6 +213,8 @@ def _tensor_from_tree(body: list[Any]) -> Tensor:
     if len(shape) > MAX_AXES or any(type(size) is not int or not 0 <= size < 2**40 for size in shape):
         raise WireError("a tensor with an impossible shape")
     dtype = DTYPES[name]
+    if math.prod(max(size, 1) for size in shape) > MAX_FRAME:  # an empty one, which a sum along an axis would fill
+        raise WireError("a tensor with an impossible shape")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise WireError("a tensor whose size is not that of its bytes")
     if not data:

@@ -220,6 +220,12 @@ def forgets_the_last_window(ids, block_size, stride):
     return windows_in_two(windows_from(ids, starts, block_size))
 
 
+@mistake("windows", replaces="sliding_windows", says="Your windows begin at every id, whatever `stride` says.")
+def begins_at_every_id(ids, block_size, stride):
+    check_block(ids, block_size, stride)
+    return windows_in_two(windows_from(ids, range(len(ids) - block_size), block_size))
+
+
 @mistake("windows", replaces="sliding_windows", says="Your last window goes past the end, to the beginning again.")
 def wraps_around(ids, block_size, stride):
     check_block(ids, block_size, stride)

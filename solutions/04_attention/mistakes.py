@@ -70,6 +70,11 @@ def overflows(x, dim):
     return (exponentials / exponentials.sum(dim, keepdim=True)).to(x.dtype)
 
 
+@mistake("softmax", replaces="softmax", says="Your softmax overflows: exp of a large number is infinite.")
+def overflows_in_any_dtype(x, dim):
+    return x.exp() / x.exp().sum(dim, keepdim=True)
+
+
 @mistake("softmax", replaces="softmax", says="Your softmax always works along the last axis, whatever `dim` says.")
 def ignores_dim(x, dim):
     exponentials = torch.exp(widened(x) - widened(x).amax(-1, keepdim=True))
@@ -79,6 +84,12 @@ def ignores_dim(x, dim):
 @mistake("softmax", replaces="softmax", says="Your softmax divides by the sum of everything, not of each row.")
 def sums_everything(x, dim):
     exponentials = torch.exp(widened(x) - widened(x).max())
+    return (exponentials / exponentials.sum()).to(x.dtype)
+
+
+@mistake("softmax", replaces="softmax", says="Your softmax divides by the sum of everything, not of each row.")
+def sums_all_shifted_rows(x, dim):
+    exponentials = torch.exp(widened(x) - widened(x).amax(dim, keepdim=True))
     return (exponentials / exponentials.sum()).to(x.dtype)
 
 
@@ -184,6 +195,11 @@ def not_scaled(q, k, v, mask=None):
 @mistake("sdpa", replaces="scaled_dot_product_attention", says="You divide the scores by d_k instead of its root.")
 def scaled_by_d_k(q, k, v, mask=None):
     return attend(q, k, v, mask, scale=q.shape[-1])
+
+
+@mistake("sdpa", replaces="scaled_dot_product_attention", says="You multiply the scores by √d_k.")
+def multiplies_by_the_root(q, k, v, mask=None):
+    return attend(q, k, v, mask, scale=1 / math.sqrt(q.shape[-1]))
 
 
 @mistake("sdpa", replaces="scaled_dot_product_attention", says="You divide by the root of a length, not of d_k.")

@@ -185,6 +185,7 @@ def test_attention_with_extreme_scores(student, rng):
     for scaled in (300 * k, -300 * k.abs() * torch.sign(q[..., :1, :])):
         output, weights = student.scaled_dot_product_attention(q, scaled, v, mask)
         close(output, F.scaled_dot_product_attention(q, scaled, v, attn_mask=mask))
+        has_shape(weights, 1, 2, 4, 4)
         close(weights.sum(-1), torch.ones(1, 2, 4))
         close(weights.masked_select(~mask), torch.zeros(12))
 
@@ -221,6 +222,7 @@ def test_attention_knows_no_order(student, rng):
     close(output, expected)
     output, weights = student.scaled_dot_product_attention(q[..., shuffle, :], k, v, mask[shuffle])
     close(output, expected[..., shuffle, :])
+    has_shape(weights, 2, 1, 6, 6)
     close(weights.sum(-1), torch.ones(2, 1, 6))
 
 

@@ -147,6 +147,13 @@ class DividesByTheLength(RMSNorm):
         return (wide / torch.sqrt(wide.square().sum(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
 
 
+@mistake("rms_norm", replaces="RMSNorm", says="You divide by the mean of the squares. Take its root first.")
+class DividesByTheMeanSquare(RMSNorm):
+    def forward(self, x):
+        wide = widened(x)
+        return (wide / (wide.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+
+
 @mistake("rms_norm", replaces="RMSNorm", says="Your eps stands behind the root, not under it.")
 class RootThenEps(RMSNorm):
     def forward(self, x):
@@ -430,14 +437,14 @@ def usual_wiring(block, x, attend):
     return block.norm2(x + block.feed_forward(x))
 
 
-@mistake("block", replaces="TransformerBlock", says="Your block has pre-norm, whatever config.norm_position says.")
+@mistake("block", replaces="TransformerBlock", says="Your block has pre-norm where post-norm was asked for.")
 class AlwaysPreNorm(TransformerBlock):
     def __init__(self, config, parts):
         super().__init__(config, parts)
         self.pre_norm = True
 
 
-@mistake("block", replaces="TransformerBlock", says="Your block has post-norm, whatever config.norm_position says.")
+@mistake("block", replaces="TransformerBlock", says="Your block has post-norm where pre-norm was asked for.")
 class AlwaysPostNorm(TransformerBlock):
     def __init__(self, config, parts):
         super().__init__(config, parts)

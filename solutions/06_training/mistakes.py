@@ -59,6 +59,11 @@ def sums_up(logits, targets, ignore_index=IGNORED):
     return surprise(*picked(logits, targets, ignore_index)).sum()
 
 
+@mistake("loss", replaces="cross_entropy", says="Your loss has the wrong sign: it is −log p, and never below 0.")
+def wrong_sign(logits, targets, ignore_index=IGNORED):
+    return -surprise(*picked(logits, targets, ignore_index)).mean()
+
+
 @mistake("loss", replaces="cross_entropy", says="Ignored targets count as token 0.")
 def ignored_is_token_0(logits, targets, ignore_index=IGNORED):
     picked(logits, targets, ignore_index)
@@ -137,6 +142,12 @@ class DecayInTheGradient(AdamW):
         super().update(parameter, {**group, "weight_decay": 0.0})
 
 
+@mistake("adamw", replaces="AdamW", says="You do not decay the weights.")
+class NoDecay(AdamW):
+    def update(self, parameter, group):
+        super().update(parameter, {**group, "weight_decay": 0.0})
+
+
 @mistake("adamw", replaces="AdamW", says="Your decay does not depend on the learning rate.")
 class DecayWithoutLr(AdamW):
     def update(self, parameter, group):
@@ -158,6 +169,35 @@ class NoCorrection(AdamW):
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         mean, mean_square = averaged(state, parameter.grad, group["betas"])
         parameter.sub_(group["lr"] * mean / (mean_square.sqrt() + group["eps"]))
+
+
+@mistake("adamw", replaces="AdamW", says="You correct v, but not m.")
+class CorrectsVAlone(AdamW):
+    def update(self, parameter, group):
+        state, t = remembered(self, parameter)
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        mean, mean_square = averaged(state, parameter.grad, group["betas"])
+        root = (mean_square / (1 - group["betas"][1] ** t)).sqrt()
+        parameter.sub_(group["lr"] * mean / (root + group["eps"]))
+
+
+@mistake("adamw", replaces="AdamW", says="You correct m, but not v.")
+class CorrectsMAlone(AdamW):
+    def update(self, parameter, group):
+        state, t = remembered(self, parameter)
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        mean, mean_square = averaged(state, parameter.grad, group["betas"])
+        parameter.sub_(group["lr"] * mean / (1 - group["betas"][0] ** t) / (mean_square.sqrt() + group["eps"]))
+
+
+@mistake("adamw", replaces="AdamW", says="You divide by v. Take its root first.")
+class NoRoot(AdamW):
+    def update(self, parameter, group):
+        state, t = remembered(self, parameter)
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        mean, mean_square = averaged(state, parameter.grad, group["betas"])
+        corrected = mean_square / (1 - group["betas"][1] ** t)
+        parameter.sub_(group["lr"] * mean / (1 - group["betas"][0] ** t) / (corrected + group["eps"]))
 
 
 @mistake("adamw", replaces="AdamW", says="Your eps stands under the root.")
@@ -291,10 +331,17 @@ def goes_up_again(step, *, max_lr, min_lr, warmup_steps, total_steps):
     return rate(step, max_lr, min_lr, warmup_steps, total_steps, progress=progress)
 
 
-@mistake("schedule", replaces="cosine_schedule", says="Your cosine goes down to 0 and is cut off at min_lr.")
+@mistake("schedule", replaces="cosine_schedule", says="Your cosine goes down to 0 instead of to min_lr.")
 def cut_off_at_min_lr(step, *, max_lr, min_lr, warmup_steps, total_steps):
     found = rate(step, max_lr, 0.0, warmup_steps, total_steps)
     return found if step < warmup_steps else max(found, min_lr)
+
+
+@mistake("schedule", replaces="cosine_schedule", says="Your cosine begins at step 0, not at the end of the warmup.")
+def progress_from_the_beginning(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step >= total_steps:
+        return rate(step, max_lr, min_lr, warmup_steps, total_steps)
+    return rate(step, max_lr, min_lr, warmup_steps, total_steps, progress=step / total_steps)
 
 
 @mistake("schedule", replaces="cosine_schedule", says="You divide by warmup_steps, which may be 0.")
@@ -351,6 +398,12 @@ def each_by_itself(parameters, max_norm):
     for gradient in gradients:
         gradient.mul_((max_norm / (gradient.norm() + 1e-6)).clamp(max=1.0))
     return norm
+
+
+@mistake("clip", replaces="clip_grad_norm", says="Your norm is the sum of the squares. Take its root.")
+def forgets_the_root(parameters, max_norm):
+    gradients = checked_gradients(parameters, max_norm)
+    return scaled(gradients, common_norm(gradients).square(), max_norm)
 
 
 @mistake("clip", replaces="clip_grad_norm", says="You scale small gradients up to max_norm.")

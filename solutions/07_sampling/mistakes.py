@@ -135,6 +135,12 @@ def top_k_drops_the_kth(logits, k):
     return drop(logits, logits <= logits.topk(checked_k(logits, k), dim=-1).values[..., -1:])
 
 
+@mistake("top_k", replaces="top_k_filter", says="Your top-k keeps one token too many.")
+def top_k_keeps_one_more(logits, k):
+    k = min(checked_k(logits, k) + 1, logits.shape[-1])
+    return drop(logits, logits < logits.topk(k, dim=-1).values[..., -1:])
+
+
 @mistake("top_k", replaces="top_k_filter", says="Your top-k has one threshold for all rows.")
 def top_k_of_all_rows(logits, k):
     k = checked_k(logits, k)
