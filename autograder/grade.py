@@ -43,10 +43,10 @@ def grade_class(
     on_record: called with each new record. on_kept: with the name of each student whose results were there already.
     at_end: with all records, while nobody else may write to `settings.out`; reports are made in it.
     """
-    _refuse_within(settings)
     whole = find_class(settings.submissions, None if settings.roster is None else read_roster(settings.roster))
     course = Course(settings.course)
     suites = [collect(course.assignment(name), hidden=settings.hidden) for name in settings.assignments]
+    _refuse_within(settings)
     found: dict[str, list[Record]] = {}
     keys: dict[str, str] = {}
 

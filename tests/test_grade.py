@@ -11,7 +11,7 @@ import pytest
 from autograder.class_report import write_reports
 from autograder.grade import Settings, grade_class
 from autograder.jail.isolation import choose
-from autograder.manifest import Course
+from autograder.manifest import Course, CourseError
 from autograder.result import Record, read_result
 
 REFERENCE_POINTS = 10
@@ -185,3 +185,32 @@ def test_clones_of_student_repositories_are_graded_too(small_course: Course, lay
     record = grade(small_course, small_course.root / "clones")["ada"]
     assert record.result.score == REFERENCE_POINTS
     assert record.feedback.notices == ("ignored, not part of the submission: conftest.py",)
+
+
+@pytest.mark.parametrize("out", ["submissions", "submissions/graded"])
+def test_results_do_not_lie_among_the_submissions(small_course: Course, out: str) -> None:
+    """They would be graded as a student's the next time."""
+    submissions = write_class(small_course, {"ada": reference(small_course)})
+    with pytest.raises(CourseError, match=r"--out .* is inside of .*: name a folder outside of it"):
+        grade(small_course, submissions, out)
+    assert [path.name for path in submissions.iterdir()] == ["ada"]
+
+
+def test_nobody_else_writes_before_the_reports_are_there(small_course: Course) -> None:
+    """And a new folder of results is its owner's alone."""
+    submissions = write_class(small_course, {"ada": reference(small_course)})
+    told: list[str] = []
+
+    def meanwhile(records: list[Record]) -> None:
+        assert [record.result.student for record in records] == ["ada"]
+        with pytest.raises(CourseError, match="another minigpt grade is writing"):
+            grade(small_course, submissions, seed=8)
+        told.append("refused")
+
+    settings = Settings(
+        small_course.root, submissions, small_course.root / "out", ("99_numbers",), 7, choose("auto"), train_steps=0
+    )
+    grade_class(settings, at_end=meanwhile)
+    assert told == ["refused"]
+    assert read_result(settings.out / "ada/99_numbers/result.json").seed == 7
+    assert settings.out.stat().st_mode & 0o077 == 0

@@ -49,6 +49,11 @@ def test_the_same_code_graded_again_is_not_its_own_last_time(tmp_path) -> None:
     assert losses(write_student(tmp_path, "ada", "key b, with another seed", graded("b", 0.51))) == (0.51, 0.9)
 
 
+def test_the_same_code_of_more_assignments_has_no_last_time(tmp_path) -> None:
+    write_student(tmp_path, "ada", "key of one", graded("a", 0.9)[1:])
+    assert losses(write_student(tmp_path, "ada", "key of both", graded("a", 0.5))) == (0.5, None)
+
+
 @pytest.mark.parametrize("again", ["b", "c"])
 def test_a_grading_that_was_stopped_half_way_is_no_last_time(tmp_path, again: str) -> None:
     """The power goes when results are replaced: the book is gone, some files are new. Then the same code, or other."""
