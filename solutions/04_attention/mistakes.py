@@ -88,6 +88,11 @@ def sums_everything(x, dim):
 
 
 @mistake("softmax", replaces="softmax", says="Your softmax divides by the sum of everything, not of each row.")
+def sums_everything_unshifted(x, dim):
+    return x.exp() / x.exp().sum()
+
+
+@mistake("softmax", replaces="softmax", says="Your softmax divides by the sum of everything, not of each row.")
 def sums_all_shifted_rows(x, dim):
     exponentials = torch.exp(widened(x) - widened(x).amax(dim, keepdim=True))
     return (exponentials / exponentials.sum()).to(x.dtype)
