@@ -85,10 +85,10 @@ def keep_aside(path: Path, backups: Path) -> Path | None:
         try:
             _move(path, backup)
         except BaseException:
-            if not os.path.lexists(path):  # Ctrl-C came a moment after the move
-                _back_again(backup, path)
-            elif backup.stat().st_size == 0:
+            if backup.stat().st_size == 0:  # nothing was moved: another process may have been quicker
                 backup.unlink()
+            elif not os.path.lexists(path):  # Ctrl-C came a moment after the move
+                _back_again(backup, path)
             raise
         return backup
     raise CourseError(f"{backups} has a thousand backups of this second: wait for the next one")
