@@ -229,8 +229,7 @@ def seed_for(out: Path, given: int | None) -> int:
 @contextmanager
 def writing(out: Path, seed: int) -> Iterator[None]:
     """While it lasts, no other process grades into `out`. What a killed one left half-written is cleared away."""
-    if not out.exists():
-        out.mkdir(parents=True, mode=0o700)  # grades, and the seed, are nobody else's business
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)  # grades, and the seed, are nobody else's business
     with (out / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

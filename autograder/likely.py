@@ -1,6 +1,6 @@
 """After a run of plain pytest: which known mistake the failed tests of each task met, as `minigpt check` tells it.
 
-    likely(test_file, {"test_softmax_of_any_axis": Outcome("failed")}, path)
+    likely(test_file, {"test_softmax_of_any_axis": Outcome("failed")}, None)
     # {"softmax": ["Your softmax divides by the sum of everything, not of each row."]}
 
 Visible tests at the default seed only: that is what the shipped data is about. Never raises for what is wrong with the
@@ -20,8 +20,8 @@ from autograder.shipped_diagnoses import diagnose_here, file_of
 from autograder.suite import Outcome, collect
 
 
-def likely(test_file: Path, outcomes: dict[str, Outcome], path: Path) -> dict[str, list[str]]:
-    """What the mistakes' authors say of them, by task. path: the student's file, which is imported anew."""
+def likely(test_file: Path, outcomes: dict[str, Outcome], module: Path | None) -> dict[str, list[str]]:
+    """What the mistakes' authors say of them, by task. module: a file in place of the one beside the tests."""
     try:
         assignment = assignment_of(test_file)
         if test_file != assignment.visible_tests or not file_of(assignment).is_file():
@@ -29,7 +29,8 @@ def likely(test_file: Path, outcomes: dict[str, Outcome], path: Path) -> dict[st
         suite = collect(assignment, hidden=False)
     except (CourseError, GraderFault):
         return {}
-    imported = sys.modules.get(path.stem)
+    path = module or assignment.stub
+    imported = sys.modules.get(path.stem)  # `diagnose_here` imports it anew, and this one may still be in use
     try:
         with silence():
             told = diagnose_here(assignment, suite, outcomes, path)

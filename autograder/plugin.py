@@ -272,7 +272,6 @@ def _likely(ran: list[Ran], config: pytest.Config) -> dict[str, list[str]]:
     for file in dict.fromkeys(Path(each.file) for each in ran):
         tests = {each.id: each.status for each in ran if Path(each.file) == file}
         if "failed" in tests.values():
-            path = config.getoption("--minigpt-module") or file.parent / assignment_of(file).manifest.module
             known = {test: Outcome(status) for test, status in tests.items() if status in ("passed", "failed")}
-            says |= likely(file, known, path)
+            says |= likely(file, known, config.getoption("--minigpt-module"))
     return says

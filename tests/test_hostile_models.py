@@ -21,6 +21,7 @@ while _frame is not None:
     if hasattr(_frame.f_globals.get("student_side"), "Trained"):
         _side = _frame.f_globals["student_side"]
         {deed}
+        break
     _frame = _frame.f_back
 """
 HOSTILE = {
@@ -37,7 +38,8 @@ if __spec__ is not None:  # imported for the model, not for the tests
     ),
     "dora": WALK.format(deed="_side.train_minigpt = lambda *a, **k: 5"),
     "emma": WALK.format(
-        deed="_side.Trained.next_logits = lambda self, ids: __import__('torch').full((len(ids), 200), 1e303)"
+        deed="_side.Trained.next_logits = lambda self, ids, real=_side.Trained.next_logits: "
+        "real(self, ids).double() * 1e300"
     ),
     "zora": "",  # the honest one comes last
 }
@@ -64,9 +66,11 @@ def test_everybody_is_graded_and_the_next_run_keeps_it(settings: Settings) -> No
     losses = {record.result.student: record.minigpt.validation_loss for record in records if record.minigpt}
     assert losses["zora"] is not None and losses["zora"] < 10
     messages = {record.result.student: record.minigpt.message for record in records if record.minigpt}
-    for student in ("abby", "cleo", "dora", "emma"):
+    reasons = {"abby": "CausalSelfAttention", "cleo": "absurdly large", "dora": "no model", "emma": "absurd loss"}
+    for student, reason in reasons.items():
         told = messages[student]
         assert losses[student] is None and told is not None and told.startswith("Your MiniGPT could not be trained")
+        assert reason in told
         assert len(told) < 1000 and "\x1b" not in told and "\ud800" not in told
     assert messages["zora"] is None
     again: list[str] = []
